@@ -1,0 +1,78 @@
+"""How late events are recorded, and which sources have gone silent: what makes the newest counts uncertain."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+LONGEST_LAG = 28  # days; what is later than that counts as this late
+RECENT = 56  # days of a source's past that say how often it usually sends
+_FEWEST = 8  # events in that time, below which silence says nothing
+_SHORTEST = 2  # days: a source is never called silent for less
+
+
+class Silent(NamedTuple):
+    """A source that has sent nothing since day `since`; by chance that happens once in `recurrence_days`."""
+
+    source: int
+    since: int
+    recurrence_days: float
+
+
+class Arrivals:
+    """Events by lag between happening and being recorded, and by source and day of arrival.
+
+    What is asked about a day is answered from what had arrived before that day began, so that the answer is the same
+    at any moment of the day.
+    """
+
+    def __init__(self) -> None:
+        self._lags: dict[int, Ints] = {}  # by day of arrival: (2 kinds, LONGEST_LAG + 1) events
+        self._lags_before = np.zeros((2, LONGEST_LAG + 1), dtype=np.int64)
+        self._by_source: dict[int, dict[int, int]] = {}
+        self._kinds: dict[int, set[int]] = {}
+
+    def add(self, day: int, kind: Ints, lag: Ints, source: Ints) -> None:
+        """Events that arrive on `day`: kind (0, 1), lag in days from happening to recording, source numbers."""
+        table = self._lags.setdefault(day, np.zeros((2, LONGEST_LAG + 1), dtype=np.int64))
+        np.add.at(table, (kind, np.clip(lag, 0, LONGEST_LAG)), 1)
+        numbers, events = np.unique(source * 2 + kind, return_counts=True)
+        for number, n in zip(numbers.tolist(), events.tolist(), strict=True):
+            days = self._by_source.setdefault(number // 2, {})
+            days[day] = days.get(day, 0) + n
+            self._kinds.setdefault(number // 2, set()).add(number % 2)
+
+    def begin_day(self, day: int) -> None:
+        """Days before `day` are closed: their lags are what is known from now on."""
+        for closed in [d for d in self._lags if d < day]:
+            self._lags_before += self._lags.pop(closed)
+
+    def missing_share(self, kind: int, first_day: int, last_day: int, today: int) -> float:
+        """Share of a window's events that usually are not recorded yet on `today` (0..1)."""
+        lags = self._lags_before[kind]
+        if not lags.sum():
+            return 0.0
+        recorded = np.cumsum(lags) / lags.sum()
+        age = np.clip(today - np.arange(first_day, last_day + 1), 0, LONGEST_LAG)
+        return float(1 - recorded[age].mean())
+
+    def silent(self, kind: int, today: int, recurrence_days: float) -> list[Silent]:
+        """Sources of this kind whose silence before `today` chance would give less often than once in recurrence_days."""
+        found = []
+        for source, days in sorted(self._by_source.items()):
+            closed = [d for d in days if d < today]
+            if kind not in self._kinds[source] or not closed:
+                continue
+            last = max(closed)
+            gap = today - 1 - last
+            begin = max(min(closed), last - RECENT + 1)
+            sent = sum(n for d, n in days.items() if begin <= d <= last)
+            if gap < _SHORTEST or sent < _FEWEST:
+                continue
+            # A Poisson stream of that rate pauses for `gap` days about rate * exp(-rate * gap) times a day.
+            rate = sent / (last - begin + 1)
+            chance = min(rate, 1.0) * np.exp(-rate * gap)
+            if chance * recurrence_days < 1:
+                found.append(Silent(source, last, float(1 / max(chance, 1e-12))))
+        return found

@@ -1,0 +1,340 @@
+"""Farrington flexible: a quasi-Poisson baseline with trend and seasonal levels, past outbreaks weighted down.
+
+log mu[t] = level(season of t) + slope * t over the past b years, where the 2w + 1 weeks around the judged week of each
+year are one season and the rest of each year is cut into no_periods - 1 more; the last weeks are left out.
+Farrington et al. 1996, Journal of the Royal Statistical Society A 159:547; Noufaily et al. 2013, Statistics in Medicine
+32:1206. `r_compat` repeats what R's surveillance 1.20.3 computes, also where that departs from the papers: its standard
+errors take sum(omega * ((y - mu) / mu)^2) / df for the dispersion after reweighting, and its score for the negative
+binomial bounds mixes link and count scale.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr
+
+from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
+from earlywarning.core.detectors.quasi_poisson import Design, Fit, fit
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+_CHUNK = 256  # series fitted together, so that the working arrays stay in cache
+_SEPARATED = 1e-6  # an expectation below this comes from a season without a single count
+
+
+class DetectorError(ValueError):
+    """Counts or settings that a detector cannot work with; names the rule and what is allowed."""
+
+
+class Status(IntEnum):
+    """How far a threshold can be trusted."""
+
+    OK = 0
+    NO_HISTORY = 1  # no event in the whole history: the expectation is half an event in all of it
+    NOT_CONVERGED = 2  # the fit did not settle; the mean of the season is used, without a trend
+    SEPARATED = 3  # no event in the same season of any year: a floor is used for the expectation
+    TOO_FEW = 4  # fewer than limit[0] events in the last limit[1] steps: no alarm
+    MISSING = 5  # the judged step, or nearly all of its history, was not observed
+
+
+@dataclass(frozen=True, slots=True)
+class FarringtonSettings:
+    """R's names in comments. alpha is one-sided. limit: (events, steps); limit[0] = 0 judges every count."""
+
+    b: int = 5
+    w: int = 3
+    no_periods: int = 10  # noPeriods
+    past_weeks_not_included: int = 26  # pastWeeksNotIncluded
+    reweight: bool = True
+    weights_threshold: float = 2.58  # weightsThreshold
+    trend: bool = True
+    p_threshold_trend: float = 1.0  # pThresholdTrend
+    limit: tuple[int, int] = (5, 4)  # limit54
+    alpha: float = 0.01
+    threshold_method: Literal["nbPlugin", "muan", "delta"] = "nbPlugin"  # thresholdMethod
+    power_transform: Literal["2/3", "1/2", "none"] = "2/3"  # powertrans
+    population_offset: bool = False  # populationOffset
+    frequency: int = 52
+    r_compat: bool = False
+
+    def check(self) -> None:
+        """Raises DetectorError naming what is out of range."""
+        rules = [
+            (1 <= self.b <= 50, f"b = {self.b}: years of history must be 1 to 50"),
+            (0 <= self.w and 2 * self.w + 1 < self.frequency, f"w = {self.w}: the windows of two years must not meet"),
+            (1 <= self.no_periods <= self.frequency - 2 * self.w, f"no_periods = {self.no_periods}: too many for the year"),
+            (self.past_weeks_not_included >= 0, "past_weeks_not_included must not be negative"),
+            (0 < self.alpha < 1, f"alpha = {self.alpha}: must lie between 0 and 1"),
+            (self.weights_threshold > 0, "weights_threshold must be above 0"),
+            (self.limit[0] >= 0 and self.limit[1] > 0, f"limit = {self.limit}: events >= 0 and steps > 0"),
+        ]
+        for fine, problem in rules:
+            if not fine:
+                raise DetectorError(problem)
+
+
+class Baseline(NamedTuple):
+    """The standing threshold of each series, from its history alone: arrays of shape (series,), in counts.
+
+    standard_error is that of the expectation. mu_bound is the mean that the negative binomial bound was taken at.
+    """
+
+    expectation: Floats
+    upper_bound: Floats
+    dispersion: Floats
+    standard_error: Floats
+    mu_bound: Floats
+    trend: Bools
+    slope: Floats
+    status: NDArray[np.int8]
+
+
+class Bounds(NamedTuple):
+    """A judged step of each series: arrays of shape (series,). score is (observed - expectation) / (bound - expectation)."""
+
+    observed: Floats
+    expectation: Floats
+    upper_bound: Floats
+    dispersion: Floats
+    p_value: Floats
+    score: Floats
+    trend: Bools
+    slope: Floats
+    alarm: Bools
+    status: NDArray[np.int8]
+
+
+def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The steps before `at` that make the baseline, and the season of each; the judged step's own season is the last.
+
+    Raises DetectorError when they begin before step 0.
+    """
+    b, w, p = settings.b, settings.w, settings.no_periods
+    season = np.full(at + 1, -1, dtype=np.int64)
+    season[max(at - w, 0) : at + 1] = p - 1
+    for year in range(1, b + 1):
+        reference = at - settings.frequency * year
+        if reference - w < 0:
+            raise DetectorError(
+                f"step {at} has less than {b} years of history ({settings.frequency * b + w} steps are needed); lower b"
+            )
+        season[reference - w : reference + w + 1] = p - 1
+        if p > 1:
+            between = settings.frequency - 2 * w - 1
+            lengths = np.full(p - 1, between // (p - 1))
+            lengths[: between % (p - 1)] += 1
+            begin = reference + w + 1
+            season[begin : begin + between] = np.repeat(np.arange(p - 1), lengths)
+    season[max(at - settings.past_weeks_not_included, 0) :] = -1
+    steps = np.flatnonzero(season >= 0)
+    return steps, season[steps]
+
+
+def farrington_threshold(
+    counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None
+) -> Baseline:
+    """Expectation and upper bound of step `at` for every series, before its count is known.
+
+    counts: (series, steps) not negative, fractions allowed, NaN for not observed; only columns before `at` are read.
+    population: (series, steps), needed with population_offset. Raises DetectorError for shapes, signs and settings.
+    """
+    settings.check()
+    counts = np.asarray(counts, dtype=np.float64)
+    if counts.ndim != 2:
+        raise DetectorError(f"counts must be (series, steps), not of {counts.ndim} dimensions")
+    if not 0 < at <= counts.shape[1]:
+        raise DetectorError(f"step {at} lies outside the {counts.shape[1]} steps of the counts")
+    if (counts[:, :at] < 0).any():
+        raise DetectorError(f"series {int(np.flatnonzero((counts[:, :at] < 0).any(1))[0])} has a negative count")
+    if settings.population_offset and population is None:
+        raise DetectorError("population_offset needs a population for each series and step")
+    steps, season = reference_steps(at, settings)
+    design = Design(season, (steps - at) / settings.frequency, settings.no_periods)
+    parts = []
+    for begin in range(0, max(len(counts), 1), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        offset = now = None
+        if settings.population_offset and population is not None:
+            if (population[rows][:, steps] <= 0).any() or (population[rows, at] <= 0).any():
+                raise DetectorError("a population is zero or less; leave the offset out or mend the population")
+            offset, now = np.log(population[rows][:, steps]), np.log(population[rows, at])
+        parts.append(_threshold(counts[rows][:, steps], design, settings, offset, now))
+    return Baseline(*[np.concatenate(column) for column in zip(*parts, strict=True)])
+
+
+def farrington_flexible(
+    counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None
+) -> Bounds:
+    """Judge step `at` of every series against the baseline of its past.
+
+    counts: as for farrington_threshold, with the judged step in column `at`. With fewer than limit[0] events in the
+    last limit[1] steps there is no alarm (status TOO_FEW; with r_compat expectation and bound are NaN, as in R).
+    """
+    base = farrington_threshold(counts, at, settings, population)
+    observed = np.asarray(counts, dtype=np.float64)[:, at]
+    status = base.status.copy()
+    recent = np.asarray(counts, dtype=np.float64)[:, max(at - settings.limit[1] + 1, 0) : at + 1]
+    enough = (recent.sum(1) if settings.r_compat else np.nansum(recent, axis=1)) >= settings.limit[0]
+    p_value = _p_value(observed, base, settings)
+    with np.errstate(all="ignore"):
+        if settings.r_compat and settings.threshold_method != "delta":
+            link = np.log(base.expectation)
+            score = (observed - link) / (base.upper_bound - link)
+        else:
+            score = (observed - base.expectation) / (base.upper_bound - base.expectation)
+        # A bound equal to the expectation (both 0) leaves no scale: any count is then beyond it.
+        score = np.where(np.isfinite(score) | settings.r_compat, score, np.where(observed > base.upper_bound, np.inf, 0.0))
+        beyond = score > 1 if settings.r_compat else observed > base.upper_bound
+    alarm = np.asarray(beyond & enough & (observed != 0) & ~np.isnan(observed))
+    status[~enough & (status == Status.OK)] = Status.TOO_FEW
+    status[np.isnan(observed)] = Status.MISSING
+    expectation, upper = base.expectation, base.upper_bound
+    if settings.r_compat:
+        failed = status == Status.NOT_CONVERGED
+        upper = np.where(enough & ~failed, upper, np.nan)
+        expectation = np.where(failed, 0.0, np.where(enough & ~np.isnan(base.upper_bound), expectation, np.nan))
+    return Bounds(observed, expectation, upper, base.dispersion, p_value, score, base.trend, base.slope, alarm, status)
+
+
+def _threshold(
+    y: Floats, design: Design, settings: FarringtonSettings, offset: Floats | None, offset_now: Floats | None
+) -> Baseline:
+    prior = (~np.isnan(y)).astype(np.float64)
+    y = np.nan_to_num(y)
+    compat = settings.r_compat
+    empty = y.sum(1) == 0
+    n = len(y)
+    trend = np.zeros(n, dtype=bool)
+    mu, phi, variance, slope, converged = (np.full(n, np.nan) for _ in range(5))
+
+    def put(which: NDArray[np.int64], result: Fit, floored: Floats, covariance: Floats, with_trend: bool) -> None:
+        now = 0.0 if offset_now is None else offset_now[which]
+        group = design.groups - 1
+        mu[which] = np.exp(np.clip(result.level[:, group] + now, -700, 700))
+        phi[which], variance[which] = floored, covariance * result.variance_of_level(group)
+        slope[which] = result.slope / settings.frequency if with_trend else np.nan
+        converged[which], trend[which] = result.converged, with_trend
+
+    todo = np.arange(n) if compat else np.flatnonzero(~empty)
+    if settings.trend and len(todo) and (compat or settings.b >= 3):
+        part = None if offset is None else offset[todo]
+        result, floored, covariance, settled = _fit_reweighted(y[todo], prior[todo], design, settings, part, True)
+        now = 0.0 if offset_now is None else offset_now[todo]
+        predicted = np.exp(np.clip(result.level[:, -1] + now, -700, 700))
+        with np.errstate(all="ignore"):
+            t = result.slope / np.sqrt(covariance / result.schur)
+            p = 2 * stdtr(np.maximum(result.df, 1), -np.abs(t))
+        keep = (p < settings.p_threshold_trend) & (predicted <= (y[todo] * prior[todo]).max(1)) & settled
+        keep &= settings.b >= 3
+        put(todo[keep], _take(result, keep), floored[keep], covariance[keep], True)
+        todo = todo[~keep]
+    if len(todo):
+        part = None if offset is None else offset[todo]
+        result, floored, covariance, settled = _fit_reweighted(y[todo], prior[todo], design, settings, part, False)
+        put(todo, result, floored, covariance, False)
+        converged[todo] = settled
+
+    status = np.zeros(n, dtype=np.int8)
+    status[converged == 0] = Status.NOT_CONVERGED
+    observed_steps = prior.sum(1)
+    if not compat:
+        # A season without events has no finite level: half an event is added to it at the whole history's mean.
+        mean = y.sum(1) / np.maximum(observed_steps, 1)
+        in_season = prior[:, design.season == design.groups - 1].sum(1)
+        floor = np.where(empty, 0.5 / np.maximum(observed_steps, 1), 0.5 * mean / (in_season * mean + 0.5))
+        status[mu < floor] = Status.SEPARATED
+        status[empty] = Status.NO_HISTORY
+        status[observed_steps < design.groups + 2] = Status.MISSING
+        low = empty | ~(mu >= floor)
+        mu, phi = np.where(low, floor, mu), np.where(empty | np.isnan(phi), 1.0, phi)
+        variance = np.where(low | ~np.isfinite(variance), 0.0, variance)
+    mean_bound = _mean_at_bound(mu, variance, settings)
+    upper = _upper_bound(mu, phi, variance, mean_bound, settings)
+    with np.errstate(invalid="ignore"):
+        error = np.sqrt(variance) * mu
+    if compat:
+        failed = status == Status.NOT_CONVERGED
+        phi, upper = np.where(failed, np.nan, phi), np.where(failed, np.nan, upper)
+    return Baseline(mu, upper, phi, error, mean_bound, trend, slope, status)
+
+
+def _take(result: Fit, which: Bools) -> Fit:
+    names = result.__dataclass_fields__
+    return Fit(**{name: getattr(result, name)[which] for name in names})
+
+
+def _fit_reweighted(
+    y: Floats, prior: Floats, design: Design, settings: FarringtonSettings, offset: Floats | None, trend: bool
+) -> tuple[Fit, Floats, Floats, Bools]:
+    """Fit, weigh past outbreaks down, fit again: (fit, floored dispersion, dispersion of the covariance, converged)."""
+    result = fit(y, design, prior=prior, trend=trend, offset=offset)
+    settled = result.converged
+    phi = np.maximum(result.dispersion, 1)
+    if not settings.reweight:
+        return result, phi, result.dispersion if settings.r_compat else phi, settled
+    with np.errstate(all="ignore"):
+        raw = 1.5 * (y ** (2 / 3) * result.mu ** (-1 / 6) - np.sqrt(result.mu))
+        residual = raw / np.sqrt(phi[:, None] * (1 - result.leverage(design)))
+        outlier = (residual > settings.weights_threshold) & (prior > 0)
+        omega = np.where(outlier, np.where(outlier, residual, 1.0) ** -2.0, 1.0) * prior
+    omega *= (prior.sum(1) / omega.sum(1))[:, None]
+    # Weighing nothing down leaves the fit as it is; R fits again all the same, to the same rule.
+    again = np.arange(len(y)) if settings.r_compat else np.flatnonzero(outlier.any(1))
+    if not len(again):
+        return result, phi, phi, settled
+    part = None if offset is None else offset[again]
+    start = None if settings.r_compat else result.eta[again]
+    second = fit(y[again], design, prior=omega[again], trend=trend, offset=part, start=start)
+    if len(again) == len(y):
+        result = second
+    else:
+        for name in Fit.__dataclass_fields__:
+            getattr(result, name)[again] = getattr(second, name)
+    phi = np.maximum(result.dispersion, 1)
+    if settings.r_compat:
+        with np.errstate(all="ignore"):
+            covariance = (omega * ((y - result.mu) / result.mu) ** 2).sum(1) / np.maximum(result.df, 1)
+        return result, phi, covariance, settled
+    return result, phi, phi, settled
+
+
+def _mean_at_bound(mu: Floats, variance: Floats, settings: FarringtonSettings) -> Floats:
+    """The mean at which the negative binomial bound is taken: plug-in, or its own upper quantile (muan)."""
+    if settings.threshold_method != "muan":
+        return mu
+    with np.errstate(all="ignore"):
+        return np.asarray(np.exp(np.log(mu) - ndtri(settings.alpha) * np.sqrt(variance)))
+
+
+def _upper_bound(
+    mu: Floats, phi: Floats, variance: Floats, mean_bound: Floats, settings: FarringtonSettings
+) -> Floats:
+    if settings.threshold_method != "delta":
+        return np.where(np.isinf(mean_bound), np.nan, quantile(settings.alpha, mean_bound, phi))
+    exponent, error = _transformed(mu, phi, variance, settings)
+    with np.errstate(all="ignore"):
+        return np.asarray((mu**exponent - ndtri(settings.alpha) * error) ** (1 / exponent))
+
+
+def _transformed(mu: Floats, phi: Floats, variance: Floats, settings: FarringtonSettings) -> tuple[float, Floats]:
+    """Exponent and standard error of prediction on the power-transformed scale (Farrington 1996, section 3.6)."""
+    with np.errstate(all="ignore"):
+        tau = phi + variance * mu  # standard error of the mean squared, over the mean: (se_link * mu)^2 / mu
+        if settings.power_transform == "none":
+            return 1.0, np.sqrt(mu * tau)
+        if settings.power_transform == "1/2":
+            return 0.5, np.sqrt(tau / 4)
+        return 2 / 3, np.sqrt(4 / 9 * np.cbrt(mu) * tau)
+
+
+def _p_value(observed: Floats, base: Baseline, settings: FarringtonSettings) -> Floats:
+    """Probability of a count as high as observed, by the threshold's own method."""
+    if settings.threshold_method != "delta":
+        return tail_probability(observed, np.where(np.isinf(base.mu_bound), np.nan, base.mu_bound), base.dispersion)
+    with np.errstate(all="ignore"):
+        variance = (base.standard_error / base.expectation) ** 2
+        exponent, error = _transformed(base.expectation, base.dispersion, variance, settings)
+        return np.asarray(1 - ndtr((observed**exponent - base.expectation**exponent) / error))

@@ -1,0 +1,524 @@
+"""The core's one face: events in, changes out. A runtime's whole duty is to keep the changes together.
+
+The engine holds one municipality. Its clock is event time: it moves on with the recorded times of the events and with
+`advance`, never by itself. Days close as the clock passes midnight, so what is counted and judged does not depend on
+how the events were cut into batches.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earlywarning.core.admission import AdmissionRules, EventBatch, admit
+from earlywarning.core.alert_record import Alert, Uncertainty
+from earlywarning.core.alerts import AlertBook, AlertSettings, Case, Member
+from earlywarning.core.areas import AreaRegister
+from earlywarning.core.arrivals import Arrivals
+from earlywarning.core.calendar import LocalCalendar, date_of, hour_of
+from earlywarning.core.categories import CategoryTree
+from earlywarning.core.changes import Changes
+from earlywarning.core.counts import CountCube, SeriesSpace
+from earlywarning.core.detectors.threshold import chance, status_note
+from earlywarning.core.events import AnyEvent, Rejection, rejection
+from earlywarning.core.explain import explain
+from earlywarning.core.ledger import STANDING, Ledger, Row
+from earlywarning.core.pages import decode_page, encode_page, join_pages
+from earlywarning.core.watch import Standing, Watch, WatchSettings
+
+Ints = NDArray[np.int64]
+Outcome = Literal["accepted", "repeated", "replaced", "rejected"]
+NOTED_SHARE = 0.02  # a share of late events below this is not worth a person's attention
+
+
+class EngineSettings(NamedTuple):
+    """What the municipality's settings say to the core. origins: numbers of the origins that may raise alerts."""
+
+    admission: AdmissionRules = AdmissionRules()
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
+    origins: tuple[int, ...] = (0,)
+    kinds: tuple[int, ...] = (0, 1)
+    silence_recurrence_days: float = 365.0
+
+
+class Ingested(NamedTuple):
+    """What became of each event of a batch, in its order, and why some were rejected."""
+
+    outcomes: list[Outcome]
+    rejections: list[Rejection]
+
+
+class _Entries(NamedTuple):
+    """What a batch does to the counts, one row for each event and day: units are negative where a revision is replaced."""
+
+    position: Ints
+    kind: Ints
+    area: Ints
+    category: Ints
+    day: Ints
+    units: Ints
+
+
+class Engine:
+    """Counts, thresholds and alerts of one municipality."""
+
+    def __init__(
+        self, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar, settings: EngineSettings
+    ) -> None:
+        self.register, self.tree, self.calendar, self.settings = register, tree, calendar, settings
+        self.codes = {"area": list(register.codes), "category": list(tree.codes), "source": list[str]()}
+        self._source_number: dict[str, int] = {}
+        self.ledger = Ledger()
+        self.space = SeriesSpace(register.ancestors, tree.ancestors)
+        self.book = AlertBook(self.space, register.municipality, (register.codes, tree.codes))
+        self.today: int | None = None
+        self.clock_hour = 0
+        self._dirty_days: set[int] = set()
+        self._finished: dict[str, Alert] = {}
+        self._begin_counting()
+
+    def _begin_counting(self) -> None:
+        self.cube = CountCube(len(self.space))
+        self.watch = Watch(self.space, self.cube, self.settings.watch)
+        self.arrivals = Arrivals()
+
+    # ---- events in ------------------------------------------------------------------------------------------------
+
+    def ingest(self, events: Sequence[AnyEvent], now: datetime) -> Ingested:
+        """Take a batch of decoded events in their order of arrival.
+
+        now: aware wall time, against which "in the future" is judged. Applying an event twice changes nothing.
+        """
+        if not events:
+            return Ingested([], [])
+        batch, rejections = admit(
+            events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now
+        )
+        outcomes: list[Outcome] = ["rejected"] * len(events)
+        if len(batch.position):
+            for position, outcome in self._take(batch, events, rejections):
+                outcomes[position] = outcome
+        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index))
+
+    def _take(
+        self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]
+    ) -> list[tuple[int, Outcome]]:
+        arrived = np.maximum.accumulate(self.calendar.day_of(batch.recorded))
+        if self.today is None:
+            self._start(int(arrived[0]))
+        assert self.today is not None  # noqa: S101  # _start has set it; for the type checker
+        arrived = np.maximum(arrived, self.today)
+        columns = self._columns(batch, arrived)
+        held = self.ledger.index.find(batch.key)
+        _, inverse, times = np.unique(batch.key, return_inverse=True, return_counts=True)
+        once = times[inverse] == 1
+        fresh = once & (held < 0)
+        outcomes: list[tuple[int, Outcome]] = [(p, "accepted") for p in batch.position[fresh].tolist()]
+        rows = self.ledger.append({name: values[fresh] for name, values in columns.items()})
+        self.ledger.index.put(columns["key"][fresh].tolist(), rows.tolist())
+        added, added_at = [rows], [np.flatnonzero(fresh)]
+        removed: list[int] = []
+        removed_at: list[int] = []
+        for i in np.flatnonzero(~fresh).tolist():
+            new: Row = {name: int(values[i]) for name, values in columns.items()}
+            old = int(self.ledger.index.find(batch.key[i : i + 1])[0])
+            outcome = self._against_held(new, old)
+            position = int(batch.position[i])
+            if outcome == "rejected":
+                event = events[position]
+                item = {"kind": "report" if new["kind"] else "incident", "event_id": event.event_id, "source": event.source}
+                problem = f"revision {new['revision']} is held with other content; raise the revision with each correction"
+                rejections.append(rejection(position, item, "revision", "revision-conflict", problem))
+            outcomes.append((position, outcome))
+            if outcome not in ("accepted", "replaced"):
+                continue
+            number = self.ledger.append({name: values[i : i + 1] for name, values in columns.items()})
+            self.ledger.index.put([new["key"]], number.tolist())
+            added.append(number)
+            added_at.append(np.array([i]))
+            if outcome == "replaced":
+                self.ledger.supersede(old, new["arrived"])
+                removed.append(old)
+                removed_at.append(i)
+        entries = self._entries(
+            np.concatenate([*added, np.array(removed, dtype=np.int64)]),
+            np.concatenate([*added_at, np.array(removed_at, dtype=np.int64)]),
+            len(removed),
+        )
+        self._run(batch, arrived, entries)
+        return outcomes
+
+    def _against_held(self, new: Row, old: int) -> Outcome:
+        if old < 0:
+            return "accepted"
+        revision = int(self.ledger.column("revision")[old])
+        if new["revision"] > revision:
+            return "replaced"
+        if new["revision"] == revision and not self.ledger.same_content(old, new):
+            return "rejected"
+        return "repeated"
+
+    def _columns(self, batch: EventBatch, arrived: Ints) -> dict[str, NDArray[np.generic]]:
+        sources = np.array([self._source(name) for name in batch.sources], dtype=np.int64)
+        return {
+            "key": batch.key,
+            "revision": batch.revision,
+            "start": batch.start,
+            "end": batch.end,
+            "recorded": batch.recorded,
+            "arrived": arrived,
+            "superseded": np.full(len(arrived), STANDING),
+            "area": batch.area,
+            "category": batch.category,
+            "source": sources[batch.source],
+            "kind": batch.kind,
+            "origin": batch.origin,
+            "severity": batch.severity,
+            "concern": batch.concern,
+            "retracted": batch.retraction,
+        }
+
+    def _source(self, name: str) -> int:
+        number = self._source_number.get(name)
+        if number is None:
+            number = self._source_number[name] = len(self.codes["source"])
+            self.codes["source"].append(name)
+        return number
+
+    def _entries(self, rows: Ints, at: Ints, removed: int) -> _Entries:
+        """What ledger rows do to the counts; the last `removed` rows are taken away. Notes the pages that change."""
+        column = self.ledger.column
+        sign = np.ones(len(rows), dtype=np.int64)
+        sign[len(rows) - removed :] = -1
+        event, day, units = self.calendar.spread(column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64))
+        new = sign[event] > 0
+        self.ledger.stand_on(rows[event[new]], day[new])
+        self._dirty_days.update(np.unique(day).tolist())
+        counts = self._counting(rows)[event]
+        event, day, units = event[counts], day[counts], units[counts] * sign[event[counts]]
+        order = np.argsort(at[event], kind="stable")
+        event, day, units = event[order], day[order], units[order]
+        row = rows[event]
+        kind, area, category = (column(name)[row].astype(np.int64) for name in ("kind", "area", "category"))
+        return _Entries(at[event], kind, area, category, day, units)
+
+    def _counting(self, rows: Ints) -> NDArray[np.bool_]:
+        """Which rows count towards alerts: not retracted, of an origin and kind that may raise them, in the registers."""
+        column = self.ledger.column
+        return np.asarray(
+            ~column("retracted")[rows].astype(bool)
+            & np.isin(column("origin")[rows], self.settings.origins)
+            & np.isin(column("kind")[rows], self.settings.kinds)
+            & (column("area")[rows] < self.space.areas)
+            & (column("category")[rows] < self.space.categories)
+        )
+
+    # ---- time -----------------------------------------------------------------------------------------------------
+
+    def _start(self, day: int) -> None:
+        self.today = day
+        self.cube.extend(day, day)
+        self.watch.begin_day(day)
+
+    def advance(self, to: datetime, *, fit: bool = False) -> None:
+        """Move the clock to an aware instant: days that are over are closed.
+
+        fit: fit all baselines for the new day at once, so that the first event of the day need not wait for its own.
+        """
+        if self.today is None:
+            return
+        day = self.calendar.day_at(to)
+        if day > self.today:
+            self._roll_to(day)
+            if fit:
+                self.watch.fit_all(day)
+        self.clock_hour = max(self.clock_hour, hour_of(to))
+
+    def _roll_to(self, day: int) -> None:
+        assert self.today is not None  # noqa: S101  # callers have started
+        settings = self.settings.watch
+        quiet = self.today + max(settings.windows) + settings.lateness + self.settings.alerts.settle_after + 1
+        while self.today < day:
+            self._close_day(self.today)
+            # After so many days without any event nothing stands any more: go on near the new day.
+            next_day = self.today + 1 if self.today < quiet else max(self.today + 1, day - settings.lateness - 1)
+            self._begin_day(next_day)
+
+    def _close_day(self, day: int) -> None:
+        members = self.book.member_series()
+        if len(members):
+            self._refresh(members, self.watch.standing(members))
+        for case in self.book.close_day(day, self.settings.alerts):
+            self._finished[case.alert_id] = self._explained(case)
+
+    def _begin_day(self, day: int) -> None:
+        self.today = day
+        self.cube.extend(day, day)
+        self.arrivals.begin_day(day)
+        self.watch.begin_day(day)
+        every = np.arange(len(self.space))
+        standing = self.watch.standing(every, np.array([day]))
+        hour = int(self.calendar.first_hour(day))
+        self._raise([(-1, i) for i in range(len(standing.series))], standing, hour, None)
+
+    # ---- judging --------------------------------------------------------------------------------------------------
+
+    def _run(self, batch: EventBatch, arrived: Ints, entries: _Entries) -> None:
+        """Apply a batch's entries, day by day of the clock, and judge what they touched."""
+        clock = arrived[entries.position]
+        lag = self.calendar.day_of(batch.recorded) - self.calendar.day_of(batch.end)
+        for day in np.unique(arrived).tolist():
+            assert self.today is not None  # noqa: S101  # started
+            if day > self.today:
+                self._roll_to(day)
+            now = np.flatnonzero(arrived == day)
+            self.arrivals.add(day, batch.kind[now].astype(np.int64), lag[now], self._source_numbers(batch, now))
+            self.clock_hour = max(self.clock_hour, int(batch.recorded[now].max()))
+            begin, stop = np.searchsorted(clock, [day, day + 1]).tolist()
+            if stop > begin:
+                self._judge(_Entries(*[column[begin:stop] for column in entries]), batch.recorded)
+
+    def _source_numbers(self, batch: EventBatch, at: Ints) -> Ints:
+        numbers = np.array([self._source_number[name] for name in batch.sources], dtype=np.int64)
+        return numbers[batch.source[at]]
+
+    def _judge(self, entries: _Entries, recorded: Ints) -> None:
+        assert self.today is not None  # noqa: S101  # started
+        index, series = self.space.expand(entries.kind, entries.area, entries.category)
+        day, units, position = entries.day[index], entries.units[index], entries.position[index]
+        self.cube.add(series, day, units)
+        self.watch.note_late(self.today, series, day, units)
+        touched = np.unique(series)
+        taken: dict[int, int] = {}
+        if (units < 0).any():
+            for number, n in zip(series[units < 0].tolist(), units[units < 0].tolist(), strict=True):
+                taken[number] = taken.get(number, 0) - n
+        standing = self.watch.standing(touched, removed=taken or None)
+        crossings = []
+        for i in range(len(standing.series)):
+            if self.book.holds(int(standing.series[i]), int(standing.window[i])):
+                continue
+            end, length = int(standing.last_day[i]), int(standing.window[i])
+            inside = (series == standing.series[i]) & (day <= end) & (day > end - length)
+            crossed = self._crossing(standing, i, position[inside], units[inside])
+            if crossed is not None:
+                crossings.append((*crossed, i))
+        self._raise([(p, i) for p, _, i in crossings], standing, 0, recorded, {i: observed for _, observed, i in crossings})
+        if taken:
+            standing = self.watch.standing(touched)
+        self._refresh(touched, standing)
+
+    def _crossing(self, standing: Standing, i: int, position: Ints, units: Ints) -> tuple[int, float] | None:
+        """At which event of the batch a series first stood beyond its threshold, and with which count."""
+        order = np.argsort(position, kind="stable")
+        path = np.cumsum(units[order])
+        series, end = standing.series[i : i + 1], standing.last_day[i : i + 1]
+        now = int(self.cube.window(series, end, int(standing.window[i]))[0, 0])
+        counts = (now - int(units.sum()) + path) / 5040
+        beyond = (counts > standing.upper_bound[i]) & (counts >= self.settings.watch.min_count)
+        # One event may replace another: only the count after the whole event is a count that ever stood.
+        whole = np.append(position[order][1:] != position[order][:-1], True)
+        at = np.flatnonzero(beyond & whole)
+        if not len(at):
+            return None
+        return int(position[order][at[0]]), float(counts[at[0]])
+
+    def _raise(
+        self,
+        crossings: list[tuple[int, int]],
+        standing: Standing,
+        hour: int,
+        recorded: Ints | None,
+        observed: Mapping[int, float] | None = None,
+    ) -> None:
+        """Raise the signals that crossed, in the order of the events that made them cross; of one event the most
+        unusual first."""
+        assert self.today is not None  # noqa: S101  # started
+        if not crossings:
+            return
+        which = np.array([i for _, i in crossings], dtype=np.int64)
+        counts = np.array([observed[i] if observed else standing.observed[i] for i in which.tolist()], dtype=np.float64)
+        p_values = chance(counts, standing.expectation[which], standing.dispersion[which])
+        order = sorted(
+            range(len(crossings)),
+            key=lambda j: (
+                crossings[j][0], p_values[j], standing.series[which[j]], standing.window[which[j]], -standing.last_day[which[j]],
+            ),
+        )  # fmt: skip
+        for j in order:
+            i, position = int(which[j]), crossings[j][0]
+            series, window = int(standing.series[i]), int(standing.window[i])
+            if self.book.holds(series, window):
+                continue
+            member = Member(
+                series, window, int(standing.last_day[i]), hour if recorded is None else int(recorded[position]),
+                int(standing.last_day[i]), float(counts[j]), float(standing.expectation[i]), float(standing.upper_bound[i]),
+                float(standing.dispersion[i]), float(p_values[j]), int(standing.status[i]),
+            )  # fmt: skip
+            self.book.raise_signal(member, self.today, self.settings.alerts)
+
+    def _refresh(self, series: Ints, standing: Standing) -> None:
+        assert self.today is not None  # noqa: S101  # started
+        oldest = self.today - self.settings.watch.lateness
+        leads = {case.lead.series: case for case in self.book.cases.values()}
+        self.book.refresh(series, standing, self.today, oldest, self.settings.alerts)
+        touched = set(series.tolist())
+        for case in self.book.cases.values():
+            # Facts about the leading series change with any event in it, also with one outside the open windows.
+            if case.lead.series in touched or leads.get(case.lead.series) is not case:
+                case.dirty = True
+            if case.updated_day == self.today:
+                case.uncertainties = self._uncertainties(case)
+
+    def _uncertainties(self, case: Case) -> tuple[Uncertainty, ...]:
+        assert self.today is not None  # noqa: S101  # started
+        lead = case.lead
+        kind = int(self.space.parts(lead.series)[0])
+        found: list[Uncertainty] = []
+        share = self.arrivals.missing_share(kind, lead.end - lead.window + 1, lead.end, self.today)
+        if share >= NOTED_SHARE:
+            found.append(Uncertainty("late-data", share=round(share, 3)))
+        for silent in self.arrivals.silent(kind, self.today, self.settings.silence_recurrence_days):
+            name = self.codes["source"][silent.source]
+            found.append(Uncertainty("silent-source", name, 0.0, date_of(silent.since), round(silent.recurrence_days)))
+        if self.watch.years_at(lead.end) < min(3, self.settings.watch.years):
+            found.append(Uncertainty("short-history", note=f"{self.watch.years_at(lead.end)}"))
+        if note := status_note(lead.status):
+            found.append(Uncertainty("model-fallback", note=note))
+        return tuple(found)
+
+    # ---- changes out ----------------------------------------------------------------------------------------------
+
+    def _explained(self, case: Case) -> Alert:
+        record = self.book.record(case, self.settings.alerts)
+        return explain(
+            record, case, watch=self.watch, cube=self.cube, space=self.space, register=self.register, tree=self.tree
+        )
+
+    def changes(self) -> Changes:
+        """What has changed since the last call: to be kept together, or not at all."""
+        alerts = self._finished
+        for case in self.book.cases.values():
+            if case.dirty:
+                alerts[case.alert_id] = self._explained(case)
+                case.dirty = False
+        pages, events = {}, {}
+        for day in sorted(self._dirty_days):
+            rows = self.ledger.on_day(day)
+            pages[day] = encode_page(day, rows, self.codes)
+            events[day] = len(rows.columns["key"])
+        history, self.book.changes = self.book.changes, []
+        self._finished, self._dirty_days = {}, set()
+        return Changes(
+            municipality=self.register.municipality,
+            pages=pages,
+            page_events=events,
+            alerts=list(alerts.values()),
+            history=history,
+            clock_day=self.today if self.today is not None else 0,
+            clock_hour=self.clock_hour,
+        )
+
+    # ---- rebuilding -----------------------------------------------------------------------------------------------
+
+    def restore(
+        self,
+        pages: Sequence[bytes],
+        alerts: Sequence[Alert],
+        noted: Mapping[str, float],
+        clock_day: int,
+        clock_hour: int,
+    ) -> None:
+        """Rebuild the engine from its pages and the alerts that are still followed, on the clock's day.
+
+        Raises PageError when a page is damaged.
+        """
+        rows = join_pages(decode_page(page) for page in pages)
+        columns = dict(rows.columns)
+        for name in ("area", "category"):
+            columns[name] = self._numbers(name, rows.codes[name])[columns[name]]
+        columns["source"] = np.array([self._source(s) for s in rows.codes["source"]], dtype=np.int64)[columns["source"]]
+        numbers = self.ledger.append(columns)
+        order = np.argsort(columns["revision"], kind="stable")  # the highest revision is put last and found
+        self.ledger.index.put(columns["key"][order].tolist(), numbers[order].tolist())
+        event, day, _ = self.calendar.spread(columns["start"].astype(np.int64), columns["end"].astype(np.int64))
+        self.ledger.stand_on(numbers[event], day)
+        self.clock_hour = clock_hour
+        self._recount(clock_day)
+        self.book.restore(list(alerts), noted)
+
+    def _numbers(self, name: str, codes: Sequence[str]) -> Ints:
+        """Numbers of codes; one that the registers no longer know keeps a number beyond them, and is not counted."""
+        known = {code: number for number, code in enumerate(self.codes[name])}
+        for code in codes:
+            if code not in known:
+                known[code] = len(self.codes[name])
+                self.codes[name].append(code)
+        return np.array([known[c] for c in codes], dtype=np.int64)
+
+    def configure(self, settings: EngineSettings) -> None:
+        """Put new settings in force: counts and thresholds are made anew from the ledger, alerts go on."""
+        self.settings = settings
+        if self.today is not None:
+            self._recount(self.today)
+
+    def _recount(self, clock_day: int) -> None:
+        """Counts, thresholds and lateness as they stand on clock_day, from the ledger.
+
+        The last days are gone through in the order in which things were learned, because a window's threshold stands
+        on what was known before the window's last day.
+        """
+        self._begin_counting()
+        column = self.ledger.column
+        every = np.arange(len(self.ledger))
+        arrived, superseded = column("arrived").astype(np.int64), column("superseded").astype(np.int64)
+        started = int(arrived.min()) if len(arrived) else clock_day
+        first = max(clock_day - self.settings.watch.lateness, started)
+        held = every[(arrived < first) & (superseded >= first)]
+        self._recount_rows(held, 1, None)
+        self._recount_arrivals(every[arrived < first])
+        if not self.cube.begun:
+            self.cube.extend(first, first)
+        for day in range(first, clock_day + 1):
+            self.today = day
+            self.cube.extend(day, day)
+            self.arrivals.begin_day(day)
+            self.watch.begin_day(day)
+            self._recount_rows(every[(superseded == day) & (arrived < day)], -1, day)
+            self._recount_rows(every[(arrived == day) & (superseded > day)], 1, day)
+            self._recount_arrivals(every[arrived == day])
+
+    def _recount_rows(self, rows: Ints, sign: int, day: int | None) -> None:
+        rows = rows[self._counting(rows)]
+        if not len(rows):
+            return
+        column = self.ledger.column
+        event, days, units = self.calendar.spread(column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64))
+        row = rows[event]
+        kind, area, category = (column(name)[row].astype(np.int64) for name in ("kind", "area", "category"))
+        index, series = self.space.expand(kind, area, category)
+        self.cube.add(series, days[index], units[index] * sign)
+        if day is not None:
+            self.watch.note_late(day, series, days[index], units[index] * sign)
+
+    def _recount_arrivals(self, rows: Ints) -> None:
+        column = self.ledger.column
+        arrived = column("arrived")[rows].astype(np.int64)
+        lag = self.calendar.day_of(column("recorded")[rows].astype(np.int64)) - self.calendar.day_of(
+            column("end")[rows].astype(np.int64)
+        )
+        for day in np.unique(arrived).tolist():
+            now = arrived == day
+            kind, source = (column(name)[rows][now].astype(np.int64) for name in ("kind", "source"))
+            self.arrivals.add(day, kind, lag[now], source)
+
+
+def followed(alert: Alert, clock_day: int, settings: EngineSettings) -> bool:
+    """Whether an alert that was kept is still followed on clock_day."""
+    if alert.state == "open":
+        return True
+    over = alert.last_day + timedelta(days=settings.alerts.settle_after)
+    return alert.state == "withdrawn" and date_of(clock_day) <= over

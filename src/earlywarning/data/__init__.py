@@ -1,0 +1,1 @@
+"""Bundled registers, settings templates and demonstration data."""
