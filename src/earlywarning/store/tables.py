@@ -1,0 +1,106 @@
+"""The tables, alike on SQLite and PostgreSQL. A change here needs a migration in the same commit."""
+
+from sqlalchemy import (
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"}
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("municipality", String(12), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # local day since 1970-01-01
+    Column("page", LargeBinary, nullable=False),
+    Column("events", Integer, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert_id", String(64), primary_key=True),
+    Column("municipality", String(12), nullable=False),
+    Column("opened_on", Date, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tendency", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("observed", Float, nullable=False),
+    Column("expected", Float, nullable=False),
+    Column("upper_bound", Float, nullable=False),
+    Column("recurrence_days", Float, nullable=False),
+    Column("settings_version", String(12), nullable=False),
+    Column("body", Text, nullable=False),  # the whole Alert as JSON
+    Index("ix_alerts_opened", "municipality", "opened_on"),
+    Index("ix_alerts_state", "municipality", "state"),
+)
+
+alert_history = Table(
+    "alert_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("alert_id", String(64), nullable=False),
+    Column("change", String(16), nullable=False),
+    Column("changed_on", Date, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_alert_history_alert", "alert_id", "id"),
+)
+
+settings_versions = Table(
+    "settings_versions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("version", String(12), nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("municipality", String(12), nullable=False),
+    Column("source", String(128)),
+    Column("event_id", String(128)),
+    Column("kind", String(16)),
+    Column("way", String(255), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("field", String(64), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("payload", Text),
+    Column("format", String(80), nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, replayed, refused again
+    Column("settled_at", DateTime(timezone=True)),
+    Index("ix_dead_letters_state", "state", "id"),
+    Index("ix_dead_letters_place", "way", "position", "rule"),
+)
+
+engine_state = Table(
+    "engine_state",
+    metadata,
+    Column("municipality", String(12), primary_key=True),
+    Column("clock_day", Integer, nullable=False),
+    Column("clock_hour", Integer, nullable=False),
+)
+
+source_state = Table(
+    "source_state",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+)
