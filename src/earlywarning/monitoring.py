@@ -1,14 +1,48 @@
 """Prometheus metrics of the service, named by Prometheus' conventions, with a bounded number of label values."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from earlywarning.core.alert_record import AlertChange
+from earlywarning.core.events import KINDS
 
 MOST_SOURCES = 200  # label values of `source`; further ones are counted together as "other"
-_DAY = 86_400.0
+
+
+class _Lateness(Collector):
+    """A histogram of hours filled by whole arrays: one call for each event would cost more than its detection."""
+
+    _hours = np.array([1, 6, 24, 48, 72, 168, 336, 672])
+
+    def __init__(self) -> None:
+        self._counts = {kind: np.zeros(len(self._hours) + 1, dtype=np.int64) for kind in KINDS}
+        self._sums = dict.fromkeys(KINDS, 0.0)
+
+    def add(self, kind: NDArray[np.int8], hours: NDArray[np.int64]) -> None:
+        """Count events of these kinds with this lateness in hours."""
+        for number, name in enumerate(KINDS):
+            late = hours[kind == number]
+            np.add.at(self._counts[name], np.searchsorted(self._hours, late), 1)
+            self._sums[name] += float(late.sum()) * 3600
+
+    def collect(self) -> Iterator[Metric]:
+        """One histogram with the label `kind`."""
+        family = HistogramMetricFamily(
+            "earlywarning_event_lateness_seconds",
+            "From the time an event happened (at the latest) to the time it was recorded.",
+            labels=["kind"],
+        )
+        edges = [str(float(h * 3600)) for h in self._hours] + ["+Inf"]
+        for kind, counts in self._counts.items():
+            cumulated = np.cumsum(counts).tolist()
+            family.add_metric([kind], buckets=list(zip(edges, cumulated, strict=True)), sum_value=self._sums[kind])
+        yield family
 
 
 class Metrics:
@@ -20,13 +54,8 @@ class Metrics:
         own = {"registry": self.registry}
         self.events = Counter("earlywarning_events", "Events taken in.", ["kind", "source", "outcome"], **own)
         self.rejected = Counter("earlywarning_events_rejected", "Events refused, by rule.", ["rule"], **own)
-        self.lateness = Histogram(
-            "earlywarning_event_lateness_seconds",
-            "From the time an event happened (at the latest) to the time it was recorded.",
-            ["kind"],
-            buckets=[3600, 6 * 3600, _DAY, 2 * _DAY, 3 * _DAY, 7 * _DAY, 14 * _DAY, 28 * _DAY],
-            **own,
-        )
+        self.lateness = _Lateness()
+        self.registry.register(self.lateness)
         self.to_alert = Histogram(
             "earlywarning_event_to_alert_seconds",
             "From the receipt of a batch to the storing of the alert changes that it caused.",
@@ -51,6 +80,10 @@ class Metrics:
         self.clock = Gauge("earlywarning_clock_day_timestamp_seconds", "Start of the day that is open now.", **own)
         self.settings_errors = Counter("earlywarning_settings_errors", "Settings files refused at a reload.", **own)
         self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], **own)
+
+    def known_source(self, source: str | None) -> str:
+        """The label for the source of a refused event: its name only when events of it were taken before."""
+        return source if source in self._sources else "unknown"
 
     def source_label(self, source: str) -> str:
         """The label for a source: its name, or "other" when there are too many."""

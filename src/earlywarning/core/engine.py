@@ -17,14 +17,14 @@ from earlywarning.core.alert_record import Alert, Uncertainty
 from earlywarning.core.alerts import AlertBook, AlertSettings, Case, Member
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.arrivals import Arrivals
-from earlywarning.core.calendar import LocalCalendar, date_of, hour_of
+from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes
 from earlywarning.core.counts import CountCube, SeriesSpace
 from earlywarning.core.detectors.threshold import chance, status_note
 from earlywarning.core.events import AnyEvent, Rejection, rejection
 from earlywarning.core.explain import explain
-from earlywarning.core.ledger import STANDING, Ledger, Row
+from earlywarning.core.ledger import CONTENT, STANDING, Ledger, Row
 from earlywarning.core.pages import decode_page, encode_page, join_pages
 from earlywarning.core.watch import Standing, Watch, WatchSettings
 
@@ -45,10 +45,16 @@ class EngineSettings(NamedTuple):
 
 
 class Ingested(NamedTuple):
-    """What became of each event of a batch, in its order, and why some were rejected."""
+    """What became of each event of a batch, in its order, and why some were rejected.
+
+    lateness: for the kinds of the events let in, how many hours later than it happened each was recorded.
+    newest: by source, the hour (since the epoch) of its newest recording.
+    """
 
     outcomes: list[Outcome]
     rejections: list[Rejection]
+    lateness: tuple[NDArray[np.int8], Ints] = (np.empty(0, np.int8), np.empty(0, np.int64))
+    newest: Mapping[str, int] = {}
 
 
 class _Entries(NamedTuple):
@@ -101,7 +107,11 @@ class Engine:
         if len(batch.position):
             for position, outcome in self._take(batch, events, rejections):
                 outcomes[position] = outcome
-        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index))
+        newest = {
+            name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)
+        }
+        lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
+        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), lateness, newest)
 
     def _take(
         self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]
@@ -116,13 +126,15 @@ class Engine:
         _, inverse, times = np.unique(batch.key, return_inverse=True, return_counts=True)
         once = times[inverse] == 1
         fresh = once & (held < 0)
+        again = self._said_before(columns, held, once)
         outcomes: list[tuple[int, Outcome]] = [(p, "accepted") for p in batch.position[fresh].tolist()]
+        outcomes += [(p, "repeated") for p in batch.position[again].tolist()]
         rows = self.ledger.append({name: values[fresh] for name, values in columns.items()})
         self.ledger.index.put(columns["key"][fresh].tolist(), rows.tolist())
         added, added_at = [rows], [np.flatnonzero(fresh)]
         removed: list[int] = []
         removed_at: list[int] = []
-        for i in np.flatnonzero(~fresh).tolist():
+        for i in np.flatnonzero(~fresh & ~again).tolist():
             new: Row = {name: int(values[i]) for name, values in columns.items()}
             old = int(self.ledger.index.find(batch.key[i : i + 1])[0])
             outcome = self._against_held(new, old)
@@ -150,6 +162,20 @@ class Engine:
         )
         self._run(batch, arrived, entries)
         return outcomes
+
+    def _said_before(
+        self, columns: Mapping[str, NDArray[np.generic]], held: Ints, once: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Which events say nothing new: an earlier revision, or the held one with the same content."""
+        known = once & (held >= 0)
+        out = known.copy()
+        rows = held[known]
+        revision = self.ledger.column("revision")[rows].astype(np.int64)
+        same = columns["revision"][known] == revision
+        for name in CONTENT:
+            same &= self.ledger.column(name)[rows] == columns[name][known]
+        out[known] = same | (columns["revision"][known] < revision)
+        return out
 
     def _against_held(self, new: Row, old: int) -> Outcome:
         if old < 0:
@@ -223,19 +249,18 @@ class Engine:
         self.cube.extend(day, day)
         self.watch.begin_day(day)
 
-    def advance(self, to: datetime, *, fit: bool = False) -> None:
-        """Move the clock to an aware instant: days that are over are closed.
-
-        fit: fit all baselines for the new day at once, so that the first event of the day need not wait for its own.
-        """
+    def advance(self, to: datetime) -> None:
+        """Move the clock to an aware instant: days that are over are closed."""
         if self.today is None:
             return
         day = self.calendar.day_at(to)
         if day > self.today:
             self._roll_to(day)
-            if fit:
-                self.watch.fit_all(day)
         self.clock_hour = max(self.clock_hour, hour_of(to))
+
+    def fit_next(self) -> bool:
+        """Fit the next slice of the new day's baselines; False when all are fitted. For a runtime's idle moments."""
+        return self.watch.fit_next()
 
     def _roll_to(self, day: int) -> None:
         assert self.today is not None  # noqa: S101  # callers have started
@@ -317,7 +342,7 @@ class Engine:
         path = np.cumsum(units[order])
         series, end = standing.series[i : i + 1], standing.last_day[i : i + 1]
         now = int(self.cube.window(series, end, int(standing.window[i]))[0, 0])
-        counts = (now - int(units.sum()) + path) / 5040
+        counts = (now - int(units.sum()) + path) / UNIT
         beyond = (counts > standing.upper_bound[i]) & (counts >= self.settings.watch.min_count)
         # One event may replace another: only the count after the whole event is a count that ever stood.
         whole = np.append(position[order][1:] != position[order][:-1], True)

@@ -31,7 +31,7 @@ COLUMNS: dict[str, str] = {
     "concern": "u1",
     "retracted": "?",
 }
-_CONTENT = ("start", "end", "area", "category", "kind", "origin", "severity", "concern", "retracted")
+CONTENT = ("start", "end", "area", "category", "kind", "origin", "severity", "concern", "retracted")
 
 Row = dict[str, int]
 
@@ -130,7 +130,7 @@ class Ledger:
     def same_content(self, number: int, other: Row) -> bool:
         """Whether a row says the same as another of its revision."""
         row = self.row(number)
-        return all(row[name] == other[name] for name in _CONTENT)
+        return all(row[name] == other[name] for name in CONTENT)
 
     def days(self) -> list[int]:
         """Local days that have a page, in order."""

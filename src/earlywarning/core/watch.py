@@ -77,12 +77,13 @@ class Watch:
         self._status = np.zeros(shape, dtype=np.int8)
         self._late: list[tuple[int, Ints, Ints, Ints]] = []  # (arrived, series, day, units)
         self.today: int | None = None
+        self._next_fit = 0
 
     # ---- the slow speed -------------------------------------------------------------------------------------------
 
     def begin_day(self, day: int) -> None:
         """Day `day` begins, all before it are closed: set what the earlier years say, forget what is out of reach."""
-        self.today = day
+        self.today, self._next_fit = day, 0
         slot = day % self._slots
         for values in (self._plain, self._upper, self._expectation, self._dispersion):
             values[slot] = np.nan
@@ -118,6 +119,18 @@ class Watch:
             for begin in range(0, len(every), _CHUNK):
                 self._fit(every[begin : begin + _CHUNK], w, day)
         return len(every) * len(self.settings.windows)
+
+    def fit_next(self, slice_: int = 256) -> bool:
+        """Fit the next slice of series for windows ending today; False when there is nothing left to fit."""
+        windows = len(self.settings.windows)
+        if self.today is None or self.years_at(self.today) < self.settings.min_years:
+            return False
+        w, begin = divmod(self._next_fit, len(self.space))
+        if w >= windows:
+            return False
+        self._fit(np.arange(begin, min(begin + slice_, len(self.space))), w, self.today)
+        self._next_fit = w * len(self.space) + min(begin + slice_, len(self.space))
+        return True
 
     def _same_weeks_all(self, day: int, length: int, years: int) -> Floats:
         total = np.zeros(len(self.space), dtype=np.int64)

@@ -1,0 +1,364 @@
+"""The service in one process: one municipality, one store, one writer; events in, changes kept, in one transaction."""
+
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import msgspec
+import structlog
+
+from earlywarning.core.areas import AreaRegister
+from earlywarning.core.categories import CategoryTree
+from earlywarning.core.changes import Changes, DeadLetter
+from earlywarning.core.engine import Engine, Outcome, followed
+from earlywarning.core.events import Rejection, decode_mappings
+from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.assembly import engine_settings, make_engine
+from earlywarning.settings import Settings, SettingsError, watch_settings
+from earlywarning.sources.mapping import RowMapper
+from earlywarning.sources.police_poller import PolicePoller
+from earlywarning.sources.supply import ItemResult, Supply
+from earlywarning.store import Store, StoredDeadLetter, StoreError
+
+log = structlog.get_logger(__name__)
+_TICK = 30.0  # seconds between looks at the wall clock
+_MOST_AT_ONCE = 256  # supplies in one transaction
+_KEEP_NOTHING = ("inside-dwelling",)
+
+
+class Taken(NamedTuple):
+    """What became of one supply: an outcome for each decoded event, and the rejections by the number a person knows."""
+
+    supply: Supply
+    outcomes: list[Outcome]
+    rejections: list[Rejection]
+
+    def items(self) -> list[ItemResult]:
+        """One result for each item, in the order of the supply."""
+        decoded, first = self.supply.decoded, self.supply.first
+        refused = {r.index for r in self.rejections}
+        results = [
+            ItemResult(p + first, outcome, event.event_id, event.source)
+            for p, event, outcome in zip(decoded.positions, decoded.events, self.outcomes, strict=True)
+            if p not in refused
+        ]
+        results += [
+            ItemResult(r.index + first, "rejected", r.event_id, r.source, r.field, r.rule, r.problem) for r in self.rejections
+        ]
+        return sorted(results, key=lambda item: item.index)
+
+
+class Service:
+    """The embedded service. `take` may be called from any thread; with `start` it also lives by itself."""
+
+    def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
+        self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
+        self.ready = False
+        self._writing = threading.RLock()
+        self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @classmethod
+    def open(cls, settings: Settings, *, holder: str = "", metrics: Metrics | None = None) -> Self:
+        """Open the store for writing and rebuild the engine from its pages.
+
+        Raises SettingsError, RegisterError, StoreLocked, StoreError, PageError.
+        """
+        now = datetime.now(UTC)
+        engine = make_engine(settings, now)
+        store = Store.open(settings.store_url, writer=True, holder=holder)
+        try:
+            service = cls(settings, store, engine, metrics or Metrics())
+            service._restore(engine)
+            store.add_settings_version(settings.version, settings.text, now)
+        except BaseException:
+            store.close()
+            raise
+        service.ready = True
+        return service
+
+    @property
+    def register(self) -> AreaRegister:
+        return self.engine.register
+
+    @property
+    def tree(self) -> CategoryTree:
+        return self.engine.tree
+
+    def _restore(self, engine: Engine) -> None:
+        municipality = engine.register.municipality
+        state = self.store.engine_state(municipality)
+        if state is None:
+            return
+        clock_day, clock_hour = state
+        kept = self.store.alerts(municipality=municipality, states=("open", "withdrawn"))
+        alerts = [a for a in kept if followed(a, clock_day, engine.settings)]
+        noted = {a.alert_id: h[-1].alert.observed for a in alerts if (h := self.store.history(a.alert_id))}
+        pages = [page for _, page in self.store.pages(municipality)]
+        engine.restore(pages, alerts, noted, clock_day, clock_hour)
+
+    # ---- events in ------------------------------------------------------------------------------------------------
+
+    def take(
+        self, supplies: Sequence[Supply], now: datetime, source_state: Mapping[str, str] | None = None
+    ) -> list[Taken]:
+        """Ingest batches and keep all that they change in one transaction.
+
+        When this returns, everything accepted is on disk. Raises StoreError when it could not be kept: then nothing of
+        these batches was taken.
+        """
+        begun = time.perf_counter()
+        with self._writing:
+            taken, letters = [], []
+            try:
+                for supply in supplies:
+                    result, dead = self._ingest(supply, now)
+                    taken.append(result)
+                    letters += dead
+                changes = self.engine.changes()
+                self.store.commit(changes, letters, source_state)
+            except BaseException:
+                self._rebuild()
+                raise
+        self._measure(taken, changes, time.perf_counter() - begun)
+        return taken
+
+    def _ingest(self, supply: Supply, now: datetime) -> tuple[Taken, list[DeadLetter]]:
+        decoded = supply.decoded
+        result = self.engine.ingest(decoded.events, now)
+        placed = [msgspec.structs.replace(r, index=decoded.positions[r.index]) for r in result.rejections]
+        rejections = sorted([*decoded.rejections, *placed], key=lambda r: r.index)
+        self.metrics.lateness.add(*result.lateness)
+        for source, hour in result.newest.items():
+            if hour:
+                self.metrics.last_event.labels(self.metrics.source_label(source)).set(hour * 3600)
+        letters = [self._dead_letter(supply, r, now) for r in rejections]
+        return Taken(supply, result.outcomes, rejections), letters
+
+    def _dead_letter(self, supply: Supply, r: Rejection, now: datetime) -> DeadLetter:
+        payload: object = r.payload
+        form = supply.format
+        if r.rule in _KEEP_NOTHING:
+            payload = None
+        elif form.startswith("mapping:"):
+            raw = supply.raw[r.index] if r.index in supply.raw else None
+            payload = None if raw is None else {"raw": raw, "area": (r.payload or {}).get("area")}
+        return DeadLetter(
+            received_at=now,
+            municipality=self.engine.register.municipality,
+            way=supply.way,
+            position=r.index + supply.first,
+            field=r.field[:64],
+            rule=r.rule,
+            problem=r.problem,
+            source=r.source,
+            event_id=r.event_id,
+            kind=r.kind,
+            payload=None if payload is None else msgspec.json.encode(payload).decode(),
+            format=form,
+        )
+
+    def _rebuild(self) -> None:
+        """The engine has run ahead of what is kept: make it anew from the store, as after a crash."""
+        engine = make_engine(self.settings, datetime.now(UTC))
+        with suppress(StoreError):
+            self._restore(engine)
+        self.engine = engine
+
+    def replay(self, letters: Sequence[StoredDeadLetter], now: datetime) -> dict[int, str]:
+        """Feed dead letters again; those that are taken now are settled, the others go on waiting.
+
+        Returns, by the letter's number, "replayed" or the problem that remains.
+        """
+        outcome: dict[int, str] = {}
+        items: list[tuple[int, dict[str, object]]] = []
+        for stored in letters:
+            letter = stored.letter
+            if letter.payload is None:
+                outcome[stored.id] = "nothing of it was kept; ask the supplier to send it again"
+                continue
+            payload = msgspec.json.decode(letter.payload)
+            if not letter.format.startswith("mapping:"):
+                items.append((stored.id, payload))
+                continue
+            name = letter.format.removeprefix("mapping:")
+            mapping = self.settings.mappings.get(name)
+            if mapping is None:
+                outcome[stored.id] = f"mapping {name!r} is not in the settings any more"
+                continue
+            fields = RowMapper(mapping, self.settings.municipality.timezone).fields(payload["raw"])
+            if payload.get("area") and "area" not in fields:
+                fields["area"] = payload["area"]
+            if letter.event_id and "event_id" not in fields:
+                fields["event_id"] = letter.event_id
+            elif "event_id" not in fields:
+                fields["event_id"] = f"{letter.way.split('.')[0]}-{letter.position}"
+            items.append((stored.id, fields))
+        with self._writing:
+            decoded = decode_mappings([item for _, item in items])
+            for r in decoded.rejections:
+                outcome[items[r.index][0]] = r.problem
+            try:
+                result = self.engine.ingest(decoded.events, now)
+                refused = {r.index: r.problem for r in result.rejections}
+                for i, position in enumerate(decoded.positions):
+                    outcome[items[position][0]] = refused.get(i, "replayed")
+                settled = {number: "replayed" for number, words in outcome.items() if words == "replayed"}
+                self.store.commit(self.engine.changes(), settled=settled)
+            except BaseException:
+                self._rebuild()
+                raise
+        return outcome
+
+    # ---- time and settings ----------------------------------------------------------------------------------------
+
+    def advance(self, to: datetime) -> None:
+        """Close the days that are over at `to`, and keep what that changes."""
+        with self._writing:
+            try:
+                self.engine.advance(to)
+                changes = self.engine.changes()
+                if changes.alerts or changes.history or changes.clock_day:
+                    self.store.commit(changes)
+            except BaseException:
+                self._rebuild()
+                raise
+        self.metrics.count_changes(changes.history)
+
+    def reload(self, settings: Settings) -> None:
+        """Put new settings in force and keep their version. Raises what `open` raises; the old ones then stay."""
+        now = datetime.now(UTC)
+        with self._writing:
+            old = self.settings
+            if (settings.municipality, settings.registers) != (old.municipality, old.registers):
+                engine = make_engine(settings, now)
+                self._restore(engine)
+                self.engine = engine
+            else:
+                self.engine.configure(engine_settings(settings, now))
+            self.settings = settings
+            self.store.add_settings_version(settings.version, settings.text, now)
+        log.info("settings in force", version=settings.version)
+
+    # ---- living by itself -----------------------------------------------------------------------------------------
+
+    def start(self, settings_file: Path | None = None) -> None:
+        """Start the writer, the clock, the settings watcher and the police feed, as the settings say."""
+        self._spawn("writer", self._write)
+        if settings_file is not None:
+            self._spawn("settings", lambda: watch_settings(settings_file, self._changed, self._broken, self._stop))
+        if self.settings.police_feed.enabled:
+            poller = PolicePoller(self.settings, self.take, self.store.source_state, self.metrics.polls)
+            self._spawn("police feed", lambda: poller.run(self._stop))
+
+    def _spawn(self, name: str, target: object) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)  # type: ignore[arg-type]  # a plain callable
+        self._threads.append(thread)
+        thread.start()
+
+    def stop(self) -> None:
+        """Take in what is queued, then end; the store is closed."""
+        self.ready = False
+        self._stop.set()
+        self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self.store.close()
+
+    def submit(self, supply: Supply) -> Future[list[ItemResult]]:
+        """Hand a batch to the writer; the result comes when it is on disk."""
+        future: Future[list[ItemResult]] = Future()
+        self._queue.put((supply, future))
+        return future
+
+    def _write(self) -> None:
+        looked = 0.0
+        while True:
+            waiting = []
+            try:
+                # With baselines still to fit, an idle moment is used for a slice of them; events always come first.
+                waiting.append(self._queue.get(timeout=0 if self._fit_slice() else 1.0))
+                while len(waiting) < _MOST_AT_ONCE:
+                    waiting.append(self._queue.get_nowait())
+            except queue.Empty:
+                pass
+            batch = [entry for entry in waiting if entry is not None]
+            if batch:
+                self._answer(batch)
+            if None in waiting:
+                return
+            if self.settings.service.clock == "wall" and time.monotonic() - looked > _TICK:
+                looked = time.monotonic()
+                self._tick()
+
+    def _fit_slice(self) -> bool:
+        if not self._queue.empty():
+            return True
+        begun = time.perf_counter()
+        with self._writing:
+            more = self.engine.fit_next()
+        if more:
+            self.metrics.fit.observe(time.perf_counter() - begun)
+        return more
+
+    def _answer(self, batch: Sequence[tuple[Supply, Future[list[ItemResult]]]]) -> None:
+        try:
+            taken = self.take([supply for supply, _ in batch], datetime.now(UTC))
+        except Exception as error:  # noqa: BLE001  # every waiting sender gets the error, whatever it is
+            log.error("a batch could not be taken", error=type(error).__name__, supplies=len(batch))
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        for (_, future), one in zip(batch, taken, strict=True):
+            future.set_result(one.items())
+
+    def _tick(self) -> None:
+        try:
+            self.advance(datetime.now(UTC))
+        except StoreError as error:
+            log.error("the day could not be closed", problem=str(error))
+
+    def _changed(self, settings: Settings) -> None:
+        try:
+            self.reload(settings)
+        except ValueError as error:
+            self.metrics.settings_errors.inc()
+            log.error("settings refused", problem=str(error))
+
+    def _broken(self, error: SettingsError) -> None:
+        self.metrics.settings_errors.inc()
+        log.error("settings refused", problems=list(error.problems))
+
+    # ---- what is shown --------------------------------------------------------------------------------------------
+
+    def _measure(self, taken: Sequence[Taken], changes: Changes, seconds: float) -> None:
+        m = self.metrics
+        for one in taken:
+            events = one.supply.decoded.events
+            m.count_events(
+                (e.__struct_config__.tag, e.source, outcome)  # type: ignore[misc]  # the tag is the kind
+                for e, outcome in zip(events, one.outcomes, strict=True)
+                if outcome != "rejected"
+            )
+            for r in one.rejections:
+                m.events.labels(r.kind or "unknown", m.known_source(r.source), "rejected").inc()
+                m.rejected.labels(r.rule).inc()
+        if changes.history:
+            m.to_alert.observe(seconds)
+            m.count_changes(changes.history)
+
+    def show_state(self) -> None:
+        """Bring the gauges up to date with the store, before someone reads the metrics."""
+        for tendency, state, n in self.store.alert_counts():
+            self.metrics.alerts.labels(tendency, state).set(n)
+        waiting = sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting")
+        self.metrics.dead_letters.set(waiting)
+        if self.engine.today is not None:
+            self.metrics.clock.set(int(self.engine.calendar.first_hour(self.engine.today)) * 3600)
