@@ -49,7 +49,11 @@ def main() -> None:
     # Simplified as a coverage, so that borders stay common to both sides.
     outlines = [shapely.set_precision(o, 1e-4) for o in shapely.coverage_simplify(outlines, 0.0003)]
     features = [
-        {"type": "Feature", "properties": {"code": slug(name), "name": name}, "geometry": json.loads(shapely.to_geojson(o))}
+        {
+            "type": "Feature",
+            "properties": {"code": slug(name), "name": name},
+            "geometry": json.loads(shapely.to_geojson(o)),
+        }
         for name, o in zip(order, outlines, strict=True)
     ]
     body = json.dumps({"type": "FeatureCollection", "note": NOTE, "features": features}, separators=(",", ":"))

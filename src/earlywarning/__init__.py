@@ -1,1 +1,3 @@
 """Early warning for joint crime prevention."""
+
+__version__ = "0.1.0"

@@ -51,35 +51,35 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._sources: set[str] = set()
-        own = {"registry": self.registry}
-        self.events = Counter("earlywarning_events", "Events taken in.", ["kind", "source", "outcome"], **own)
-        self.rejected = Counter("earlywarning_events_rejected", "Events refused, by rule.", ["rule"], **own)
+        own = self.registry
+        self.events = Counter("earlywarning_events", "Events taken in.", ["kind", "source", "outcome"], registry=own)
+        self.rejected = Counter("earlywarning_events_rejected", "Events refused, by rule.", ["rule"], registry=own)
         self.lateness = _Lateness()
         self.registry.register(self.lateness)
         self.to_alert = Histogram(
             "earlywarning_event_to_alert_seconds",
             "From the receipt of a batch to the storing of the alert changes that it caused.",
             buckets=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-            **own,
+            registry=own,
         )
         self.last_event = Gauge(
             "earlywarning_source_last_event_timestamp_seconds",
             "When the newest event of a source was recorded.",
             ["source"],
-            **own,
+            registry=own,
         )
-        self.alert_changes = Counter("earlywarning_alert_changes", "Changes of alerts.", ["tendency", "change"], **own)
-        self.alerts = Gauge("earlywarning_alerts", "Alerts kept, by state.", ["tendency", "state"], **own)
-        self.dead_letters = Gauge("earlywarning_dead_letters_waiting", "Dead letters that wait for a person.", **own)
+        self.alert_changes = Counter("earlywarning_alert_changes", "Changes of alerts.", ["tendency", "change"], registry=own)
+        self.alerts = Gauge("earlywarning_alerts", "Alerts kept, by state.", ["tendency", "state"], registry=own)
+        self.dead_letters = Gauge("earlywarning_dead_letters_waiting", "Dead letters that wait for a person.", registry=own)
         self.fit = Histogram(
             "earlywarning_fit_seconds",
             "Time to fit one slice of the baselines after a day has closed.",
             buckets=[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-            **own,
+            registry=own,
         )
-        self.clock = Gauge("earlywarning_clock_day_timestamp_seconds", "Start of the day that is open now.", **own)
-        self.settings_errors = Counter("earlywarning_settings_errors", "Settings files refused at a reload.", **own)
-        self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], **own)
+        self.clock = Gauge("earlywarning_clock_day_timestamp_seconds", "Start of the day that is open now.", registry=own)
+        self.settings_errors = Counter("earlywarning_settings_errors", "Settings files refused at a reload.", registry=own)
+        self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], registry=own)
 
     def known_source(self, source: str | None) -> str:
         """The label for the source of a refused event: its name only when events of it were taken before."""

@@ -7,13 +7,21 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
 from earlywarning.core.events import FIELDS
+from earlywarning.settings_text import (
+    address_problem,
+    encoding_problem,
+    field_value_problem,
+    flatten,
+    problem_words,
+    time_pattern_problem,
+    without_password,
+)
 
 Language = Literal["sv", "en"]
 
@@ -30,7 +38,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-class Municipality(_Section):
+class Municipality(_Section, frozen=True, kw_only=True):
     """Whom the service is for. language: of alerts and pages when nobody asks for another."""
 
     code: Annotated[str, Meta(pattern="^[0-9A-Z][0-9A-Z-]{1,11}$")]
@@ -39,7 +47,7 @@ class Municipality(_Section):
     language: Language = "sv"
 
 
-class Registers(_Section):
+class Registers(_Section, frozen=True, kw_only=True):
     """Areas and categories: a path beside the settings file, or builtin:NAME; no areas = the municipality as one."""
 
     areas: str = ""
@@ -47,22 +55,22 @@ class Registers(_Section):
     categories: str = "builtin:default"
 
 
-class Service(_Section):
+class Service(_Section, frozen=True, kw_only=True):
     """Where the service listens. clock: "wall" closes days as time passes, "events" only as events arrive."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8620
     clock: Literal["wall", "events"] = "wall"
     max_body_megabytes: Annotated[int, Meta(ge=1, le=1024)] = 16
 
 
-class StoreSection(_Section):
+class StoreSection(_Section, frozen=True, kw_only=True):
     """The SQL store. A relative SQLite path is relative to the settings file."""
 
     url: str = "sqlite:///earlywarning.db"
 
 
-class Events(_Section):
+class Events(_Section, frozen=True, kw_only=True):
     """What is taken. lateness_days: how long a day's counts may still raise an alert."""
 
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10
@@ -71,10 +79,10 @@ class Events(_Section):
     oldest: date | None = None
 
 
-class Detection(_Section):
+class Detection(_Section, frozen=True, kw_only=True):
     """How counts are judged. windows in days; years of history used at most and needed at least."""
 
-    windows: Annotated[list[Literal[1, 7, 28]], Meta(min_length=1, max_length=3)] = msgspec.field(default_factory=lambda: [1, 7, 28])
+    windows: Annotated[list[Literal[1, 7, 28]], Meta(min_length=1)] = msgspec.field(default_factory=lambda: [1, 7, 28])
     method: Literal["farrington-flexible", "ears-c1", "ears-c2", "ears-c3"] = "farrington-flexible"
     years: Annotated[int, Meta(ge=2, le=10)] = 5
     min_years: Annotated[int, Meta(ge=1, le=10)] = 2
@@ -91,7 +99,7 @@ class Detection(_Section):
     trend: bool = True
 
 
-class Alerts(_Section):
+class Alerts(_Section, frozen=True, kw_only=True):
     """per_week: how many alerts a week chance alone may cause in the whole municipality."""
 
     per_week: Annotated[float, Meta(gt=0, le=1000)] = 1.0
@@ -99,30 +107,30 @@ class Alerts(_Section):
     silence_recurrence_days: Annotated[float, Meta(ge=7, le=100000)] = 365.0
 
 
-class Mapping(_Section):
+class Mapping(_Section, frozen=True, kw_only=True):
     """How a supplier's file becomes events: columns by event field, constants, translated values, rows to leave out."""
 
-    columns: dict[str, str]
+    columns: Annotated[dict[str, str], Meta(min_length=1)]
     constants: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     skip: dict[str, list[str]] = {}
     timestamp_format: str = ""
     timezone: str = ""
-    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Meta(pattern='^[^"\r\n]$')] = ","
     encoding: str = "utf-8"
 
 
-class PoliceFeed(_Section):
+class PoliceFeed(_Section, frozen=True, kw_only=True):
     """The Swedish police's public feed: at most 60 requests an hour, with a User-Agent that says who asks."""
 
     enabled: bool = False
     url: str = "https://polisen.se/api/events"
     every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
-    user_agent: str = ""
+    user_agent: Annotated[str, Meta(pattern="^[ -~]*$", max_length=200)] = ""
     timeout_seconds: Annotated[float, Meta(gt=0, le=120)] = 20.0
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True, kw_only=True):
     """Everything that the service's file says; `text` is the file, `folder` where it lies."""
 
     municipality: Municipality
@@ -139,8 +147,10 @@ class Settings(_Section):
 
     @property
     def version(self) -> str:
-        """12 hexadecimal digits of what influences judgement; comments and layout do not change it."""
-        judged = [self.municipality, self.registers, self.events, self.detection, self.alerts]
+        """12 hexadecimal digits of what influences judgement; comments, layout and the order of keys do not change it."""
+        d = self.detection
+        ordered = msgspec.structs.replace(d, windows=sorted(d.windows), origins=sorted(d.origins), kinds=sorted(d.kinds))
+        judged = [self.municipality, self.registers, self.events, ordered, self.alerts]
         return hashlib.sha256(msgspec.json.encode(judged, order="sorted")).hexdigest()[:12]
 
     @property
@@ -167,9 +177,18 @@ _SECTIONS: dict[str, type[_Section]] = {
 def load_settings(path: Path) -> Settings:
     """Read and check a settings file. Raises SettingsError with every error in it."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"cannot be read: {error}"], str(path)) from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
+    return _parse_bytes(data, path)
+
+
+def _parse_bytes(data: bytes, path: Path) -> Settings:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError([f"line {line} is not UTF-8; save the file as UTF-8"], str(path)) from error
     return parse_settings(text, file=str(path), folder=path.parent)
 
 
@@ -181,29 +200,25 @@ def parse_settings(text: str, *, file: str, folder: Path) -> Settings:
         raise SettingsError([f"not valid TOML: {error}"], file) from error
     problems: list[str] = []
     parts: dict[str, Any] = {}
-    for name, value in document.items():
+    for name, value in {"municipality": {}, **document}.items():
         if name == "mappings":
             parts[name] = _mappings(value, problems)
         elif name in _SECTIONS:
             parts[name] = _section(name, value, _SECTIONS[name], problems)
         else:
             problems.append(f"{name}: there is no such section; sections are {', '.join([*_SECTIONS, 'mappings'])}")
-    if "municipality" not in document:
-        problems.append("municipality: is missing; give code and name")
-    if not problems:
-        _check_together(Settings(**parts), problems)
     if problems:
         raise SettingsError(problems, file)
     return Settings(**parts, text=text, folder=folder)
 
 
 def _section(key: str, value: Any, kind: type[_Section], problems: list[str]) -> Any:
-    """One section, key by key, so that each error is found."""
+    """One section, key by key, so that each error is found; None when a key that must be there is not."""
     if not isinstance(value, dict):
-        problems.append(f"{key}: must be a section with keys")
+        problems.append(f"{key}: must be a section with keys, as in [{key}]")
         return None
     fields = {f.name: f for f in msgspec.structs.fields(kind)}
-    fine = {}
+    fine: dict[str, Any] = {}
     for name, item in value.items():
         if name not in fields:
             problems.append(f"{key}.{name}: there is no such key; keys are {', '.join(fields)}")
@@ -211,103 +226,96 @@ def _section(key: str, value: Any, kind: type[_Section], problems: list[str]) ->
         try:
             fine[name] = msgspec.convert(item, fields[name].type)
         except msgspec.ValidationError as error:
-            problems.append(f"{key}.{name}: {_words(str(error), item)}{_allowed(fields[name].type)}")
-    missing = [n for n, f in fields.items() if f.required and n not in value]
-    problems += [f"{key}.{n}: is missing" for n in missing]
-    complete = not missing and all(n in fine for n, f in fields.items() if f.required)
+            problems.append(problem_words(f"{key}.{name}", str(error), item, fields[name].type))
+            continue
+        if name == "timezone" and (kind is Municipality or item):
+            try:
+                LocalCalendar(item)
+            except CalendarError as error:
+                problems.append(f"{key}.{name}: {error}")
+        elif isinstance(item, list) and len({repr(i) for i in item}) < len(item):
+            problems.append(f"{key}.{name}: a value stands twice in {item}; each may stand once")
+    problems += [f"{key}.{n}: is missing; it must be given" for n, f in fields.items() if f.required and n not in value]
+    _check_together(fine, kind, problems)
+    complete = all(n in fine for n, f in fields.items() if f.required)
     return kind(**fine) if complete else None
 
 
-def _words(message: str, item: Any) -> str:
-    text = message.replace("`", "").split(" - at ")[0]
-    return f"{text[:1].lower()}{text[1:]}, got {str(item)[:60]!r}"
-
-
-def _allowed(kind: Any) -> str:
-    info = msgspec.inspect.type_info(kind)
-    if isinstance(info, msgspec.inspect.ListType):
-        info = info.item_type
-    if isinstance(info, msgspec.inspect.LiteralType):
-        return f"; allowed: {', '.join(map(str, info.values))}"
-    low = getattr(info, "ge", None) if getattr(info, "ge", None) is not None else getattr(info, "gt", None)
-    if isinstance(info, msgspec.inspect.IntType | msgspec.inspect.FloatType) and low is not None:
-        return f"; allowed: {low} to {info.le}"
-    return ""
+def _check_together(fine: dict[str, Any], kind: type[_Section], problems: list[str]) -> None:
+    """Rules beyond one key's own type. fine: the section's keys whose values are right in themselves."""
+    if kind is Detection:
+        least, most = fine.get("min_years", Detection().min_years), fine.get("years", Detection().years)
+        if least > most and "min_years" in fine:
+            problems.append(f"detection.min_years: {least} is more than detection.years ({most}); allowed: 1 to {most}")
+    elif kind is StoreSection and "url" in fine:
+        scheme = fine["url"].partition(":")[0]
+        if not fine["url"].startswith("sqlite:///") and scheme not in ("postgresql", "postgresql+psycopg"):
+            problems.append(f"store.url: {scheme!r} is not a store; allowed: sqlite:///FILE or postgresql://USER@HOST/NAME")
+    elif kind is PoliceFeed:
+        if "url" in fine and (problem := address_problem(fine["url"])):
+            problems.append(f"police_feed.url: {problem}")
+        if fine.get("enabled") and not fine.get("user_agent", "").strip():
+            problems.append(
+                "police_feed.user_agent: is empty, but the police ask who fetches; "
+                "write the service and who to reach, such as 'earlywarning (trygghet@example.se)'"
+            )
 
 
 def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
     if not isinstance(value, dict):
-        problems.append("mappings: must hold a section for each mapping, as in [mappings.police]")
+        problems.append("mappings: must hold a section for each mapping, as in [mappings.wardens]")
         return {}
     out = {}
     for name, item in value.items():
         mapping = _section(f"mappings.{name}", item, Mapping, problems)
-        if mapping is None:
-            continue
-        out[name] = mapping
-        for part in ("columns", "constants", "values"):
-            for field in getattr(mapping, part):
-                if field not in FIELDS:
-                    problems.append(f"mappings.{name}.{part}.{field}: no event field; fields are {', '.join(FIELDS)}")
-        if mapping.timezone:
-            _check_timezone(f"mappings.{name}.timezone", mapping.timezone, problems)
-        try:
-            "".encode(mapping.encoding)
-        except LookupError:
-            problems.append(f"mappings.{name}.encoding: {mapping.encoding!r} is not a known encoding, such as utf-8 or cp1252")
+        if mapping is not None:
+            out[name] = mapping
+            problems += [f"mappings.{name}.{problem}" for problem in _mapping_problems(mapping)]
     return out
 
 
-def _check_timezone(key: str, value: str, problems: list[str]) -> None:
-    try:
-        LocalCalendar(value)
-    except CalendarError as error:
-        problems.append(f"{key}: {error}")
-
-
-def _check_together(settings: Settings, problems: list[str]) -> None:
-    """Rules that look at more than one key."""
-    _check_timezone("municipality.timezone", settings.municipality.timezone, problems)
-    detection = settings.detection
-    if detection.min_years > detection.years:
-        problems.append(f"detection.min_years: {detection.min_years} is more than detection.years ({detection.years})")
-    for key in ("windows", "origins", "kinds"):
-        if len(set(getattr(detection, key))) != len(getattr(detection, key)):
-            problems.append(f"detection.{key}: a value stands twice")
-    if urlsplit(settings.store.url).scheme.split("+")[0] not in ("sqlite", "postgresql"):
-        problems.append("store.url: must begin with sqlite:/// or postgresql://")
-    if settings.police_feed.enabled and not settings.police_feed.user_agent:
-        problems.append("police_feed.user_agent: say who asks, such as 'earlywarning (name@municipality)'; the police ask for it")
+def _mapping_problems(mapping: Mapping) -> list[str]:
+    """What a mapping says that cannot become events, each with its key within the mapping."""
+    problems = []
+    for part in ("columns", "constants", "values"):
+        for field in getattr(mapping, part):
+            if field not in FIELDS:
+                problems.append(f"{part}.{field}: is no event field; allowed: {', '.join(FIELDS)}")
+    for field, constant in mapping.constants.items():
+        if field in mapping.columns:
+            problems.append(f"constants.{field}: is also in columns; keep one of the two")
+        elif field == "event_id":
+            problems.append("constants.event_id: all rows would be one event; name a column, or leave it out")
+        elif problem := field_value_problem(field, constant):
+            problems.append(f"constants.{field}: {problem}")
+    for field, translated in mapping.values.items():
+        if field in FIELDS and field not in mapping.columns:
+            problems.append(f"values.{field}: there is no columns.{field} whose values these could be; add it there")
+        for raw, meant in translated.items():
+            if meant and (problem := field_value_problem(field, meant)):
+                problems.append(f"values.{field}.{raw}: {problem}")
+    if problem := time_pattern_problem(mapping.timestamp_format):
+        problems.append(f"timestamp_format: {problem}")
+    if problem := encoding_problem(mapping.encoding):
+        problems.append(f"encoding: {problem}")
+    return problems
 
 
 def diff_settings(old: Settings, new: Settings) -> list[tuple[str, str, str]]:
-    """(key, old value, new value) of every key that differs; an absent value is empty."""
+    """(key, old value, new value) of every key that differs, values as JSON; an absent value is empty."""
     before, after = _flat(old), _flat(new)
-    return [
-        (key, before.get(key, ""), after.get(key, ""))
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
+    differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return [(k, without_password(before.get(k, "")), without_password(after.get(k, ""))) for k in differing]
 
 
 def flat_settings(settings: Settings) -> dict[str, str]:
-    """Every key with its value in force, defaults included."""
-    return _flat(settings)
+    """Every key with its value in force as JSON, defaults included; a password in the store's URL is starred out."""
+    return {key: without_password(value) for key, value in _flat(settings).items()}
 
 
 def _flat(settings: Settings) -> dict[str, str]:
-    out: dict[str, str] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, item in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, item)
-        else:
-            out[prefix] = msgspec.json.encode(value).decode()
-
     tree = msgspec.to_builtins(settings, enc_hook=str)
-    walk("", {key: value for key, value in tree.items() if key not in ("text", "folder")})
-    return out
+    return flatten({key: value for key, value in tree.items() if key not in ("text", "folder")})
 
 
 def watch_settings(
@@ -318,20 +326,29 @@ def watch_settings(
 ) -> None:
     """Call on_change with each new, valid content of the file until `stop`; a broken file goes to on_error.
 
-    Watches the folder, so that editors which replace the file are noticed as well.
+    Watches the folder, and looks every half second besides: so editors which replace the file are noticed, and links
+    whose target changes as well. A file that is away for a while, as between two steps of an editor, is waited for.
     """
     from watchfiles import watch  # noqa: PLC0415  # starts threads of its own: only where watching is wanted
 
-    last = path.read_bytes() if path.exists() else b""
-    for _ in watch(path.parent, stop_event=stop, recursive=False, debounce=200, step=50, rust_timeout=500, yield_on_timeout=True):
+    def content() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError:
+            return b""
+
+    last = content()
+    rounds = watch(path.parent, stop_event=stop, recursive=False, debounce=200, rust_timeout=500, yield_on_timeout=True)
+    for _ in rounds:
+        now = content()
         if stop.is_set():
             return
-        now = path.read_bytes() if path.exists() else b""
+        # An empty file is one that is just being written.
         if not now or now == last:
             continue
         last = now
         try:
-            settings = load_settings(path)
+            settings = _parse_bytes(now, path)
         except SettingsError as error:
             on_error(error)
         else:

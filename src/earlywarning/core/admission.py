@@ -20,7 +20,7 @@ from earlywarning.core.events import ORIGINS, POSITION_FIELDS, AnyEvent, Inciden
 from earlywarning.core.screening import RULE_TEXT, screen_values
 from earlywarning.core.sweref import wgs84_from_sweref99tm
 
-_ORIGIN_NUMBER = {None: -1, **{name: number for number, name in enumerate(ORIGINS)}}
+_ORIGIN_NUMBER: dict[str | None, int] = {None: -1} | {name: number for number, name in enumerate(ORIGINS)}
 _CONTROL = "".join(map(chr, [*range(32), 127]))
 
 
@@ -152,7 +152,7 @@ def admit(
         return batch, []
     passed = np.ones(n, dtype=bool)
     passed[list(refusals.reasons)] = False
-    batch = EventBatch(*[column[passed] for column in batch[:-1]], sources)  # type: ignore[arg-type]  # columns alike
+    batch = EventBatch._make([*[column[passed] for column in batch[:-1]], sources])
     return batch, [refusals.reasons[i] for i in sorted(refusals.reasons)]
 
 
@@ -222,8 +222,12 @@ def _times(
     missing = np.isnan(start)
     refusals.refuse_all(missing, "occurred_at", "missing-field", "occurred_at (or occurred_from and occurred_to) is missing")
     latest = now.timestamp() + rules.future_tolerance
-    refusals.refuse_all(recorded > latest, "recorded_at", "future", "recorded_at lies in the future; check the clock or offset")
-    refusals.refuse_all(end > latest, "occurred_at", "future", "it is said to happen in the future; check the clock or offset")
+    refusals.refuse_all(
+        recorded > latest, "recorded_at", "future", "recorded_at lies in the future; check the clock or offset"
+    )
+    refusals.refuse_all(
+        end > latest, "occurred_at", "future", "it is said to happen in the future; check the clock or offset"
+    )
     early = end > recorded + rules.future_tolerance
     refusals.refuse_all(early, "recorded_at", "recorded-before", "it was recorded before it is said to have happened")
     refusals.refuse_all(start < rules.oldest, "occurred_at", "too-old", "it happened before the earliest day that is taken")

@@ -78,7 +78,9 @@ class Case:
     @property
     def lead(self) -> Member:
         """The most unusual member that stands; of several the most specific, then the lowest series and window."""
-        return min(self.members, key=lambda m: (not m.standing, m.p_value, -m.excess / max(m.observed, 1), m.series, m.window))
+        return min(
+            self.members, key=lambda m: (not m.standing, m.p_value, -m.excess / max(m.observed, 1), m.series, m.window)
+        )
 
 
 class AlertBook:
@@ -103,13 +105,21 @@ class AlertBook:
 
     def raise_signal(self, member: Member, today: int, settings: AlertSettings) -> Case:
         """A series has crossed its threshold: it joins the alert that it belongs to, or opens one."""
-        matches = [(d, -c.opened_day, c.alert_id) for c in self.cases.values() if (d := self._distance(member, c)) is not None]
+        matches = [
+            (d, -c.opened_day, c.alert_id) for c in self.cases.values() if (d := self._distance(member, c)) is not None
+        ]
         if matches:
             case = self.cases[min(matches)[2]]
             case.members.append(member)
         else:
             case = Case(
-                self._alert_id(member, today), today, member.raised_hour, [member], min(member.end, today), today, settings.version
+                self._alert_id(member, today),
+                today,
+                member.raised_hour,
+                [member],
+                min(member.end, today),
+                today,
+                settings.version,
             )
             self.cases[case.alert_id] = case
             self._note(case, "opened", today, settings)
@@ -143,12 +153,15 @@ class AlertBook:
 
     def _alert_id(self, member: Member, today: int) -> str:
         kind, area, category = (int(x) for x in self.space.parts(member.series))
-        text = f"{self.municipality}|{date_of(today)}|{kind}|{self.area_codes[area]}|{self.category_codes[category]}|{member.window}"
+        place = f"{self.area_codes[area]}|{self.category_codes[category]}|{member.window}"
+        text = f"{self.municipality}|{date_of(today)}|{kind}|{place}"
         return f"{self.municipality}-{date_of(today):%y%m%d}-{sha256(text.encode()).hexdigest()[:8]}"
 
     # ---- while it lasts -------------------------------------------------------------------------------------------
 
-    def refresh(self, series: NDArray[np.int64], standing: Standing, today: int, oldest_open: int, settings: AlertSettings) -> None:
+    def refresh(
+        self, series: NDArray[np.int64], standing: Standing, today: int, oldest_open: int, settings: AlertSettings
+    ) -> None:
         """Bring the members of these series up to date with what stands now.
 
         standing: all windows of `series` that are beyond their thresholds and end on or after day oldest_open.
@@ -303,5 +316,3 @@ class AlertBook:
 
 def _status_number(text: str) -> int:
     return next((n for n in range(64) if status_text(n) == text), 0)
-
-

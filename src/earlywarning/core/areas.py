@@ -111,7 +111,9 @@ def load_areas(
     made = [code for code in parents_named if code not in known]
     for code in made:
         if not CODE.fullmatch(code) or find_personal_data(code):
-            problems.append(RegisterProblem(file, "", "parent", f"parent code {code!r} is not allowed: letters, digits, _ . -"))
+            problems.append(
+                RegisterProblem(file, "", "parent", f"parent code {code!r} is not allowed: letters, digits, _ . -")
+            )
         features.append({"code": code, "name": code, "parent": "", "population": np.nan, "shape": None, "number": 0})
     by_code = {f["code"]: f for f in features}
     order = _in_order(by_code, municipality)
@@ -187,7 +189,10 @@ def _features(
 
         code = str(value("code"))
         if not CODE.fullmatch(code) or find_personal_data(code):
-            problem("code", f"code {code!r} is not allowed: letters, digits, _ . - (property {mapped.get('code', 'code')!r})")
+            problem(
+                "code",
+                f"code {code!r} is not allowed: letters, digits, _ . - (property {mapped.get('code', 'code')!r})",
+            )
         elif code == municipality:
             problem("code", f"code {code!r} is the municipality's own; it must not be that of an area")
         elif code in first:
@@ -259,7 +264,8 @@ def _overlaps(
             continue
         share = one.intersection(other).area / min(one.area, other.area)
         if share > _SLIVER:
-            words = f"areas {codes[leaves[a]]!r} and {codes[leaves[b]]!r} overlap by {share:.0%} of the smaller; a point must lie in one"
+            pair = f"{codes[leaves[a]]!r} and {codes[leaves[b]]!r}"
+            words = f"areas {pair} overlap by {share:.0%} of the smaller; a point must lie in one"
             problems.append(RegisterProblem(file, "", "overlap", words))
     return problems
 

@@ -80,7 +80,7 @@ def load_categories(text: str | bytes, *, file: str) -> CategoryTree:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = text[: error.start].count(b"\n") + 1
+            line = error.object[: error.start].count(b"\n") + 1
             raise RegisterError([RegisterProblem(file, f"line {line}", "encoding", "not UTF-8; save it as UTF-8")]) from error
     text = text.removeprefix("\ufeff")
     first = text.split("\n", 1)[0]
@@ -88,9 +88,13 @@ def load_categories(text: str | bytes, *, file: str) -> CategoryTree:
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise RegisterError([RegisterProblem(file, f"line {reader.line_num}", "csv", f"not readable as CSV: {error}")]) from error
+        raise RegisterError(
+            [RegisterProblem(file, f"line {reader.line_num}", "csv", f"not readable as CSV: {error}")]
+        ) from error
     if not rows:
-        raise RegisterError([RegisterProblem(file, "", "empty", f"no categories; the first line must be {','.join(COLUMNS)}")])
+        raise RegisterError(
+            [RegisterProblem(file, "", "empty", f"no categories; the first line must be {','.join(COLUMNS)}")]
+        )
     header = rows[0][1]
     if sorted(header) != sorted(COLUMNS):
         words = f"the header is {','.join(header)}; it must name the columns {','.join(COLUMNS)}"
@@ -106,7 +110,11 @@ def load_categories(text: str | bytes, *, file: str) -> CategoryTree:
         if not CODE.fullmatch(code) or code == ROOT or find_personal_data(code):
             problem(line, "code", f"code {code!r} is not allowed: letters, digits, _ . - and not {ROOT!r}")
         elif code in entries:
-            problem(line, "duplicate", f"code {code!r} stands twice (first in line {entries[code][0]}); codes must be unique")
+            problem(
+                line,
+                "duplicate",
+                f"code {code!r} stands twice (first in line {entries[code][0]}); codes must be unique",
+            )
         else:
             entries[code] = (line, entry)
         if not entry["name_sv"] or not entry["name_en"]:

@@ -71,9 +71,7 @@ class _Entries(NamedTuple):
 class Engine:
     """Counts, thresholds and alerts of one municipality."""
 
-    def __init__(
-        self, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar, settings: EngineSettings
-    ) -> None:
+    def __init__(self, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar, settings: EngineSettings) -> None:
         self.register, self.tree, self.calendar, self.settings = register, tree, calendar, settings
         self.codes = {"area": list(register.codes), "category": list(tree.codes), "source": list[str]()}
         self._source_number: dict[str, int] = {}
@@ -100,22 +98,16 @@ class Engine:
         """
         if not events:
             return Ingested([], [])
-        batch, rejections = admit(
-            events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now
-        )
+        batch, rejections = admit(events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now)
         outcomes: list[Outcome] = ["rejected"] * len(events)
         if len(batch.position):
             for position, outcome in self._take(batch, events, rejections):
                 outcomes[position] = outcome
-        newest = {
-            name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)
-        }
+        newest = {name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)}
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
         return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), lateness, newest)
 
-    def _take(
-        self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]
-    ) -> list[tuple[int, Outcome]]:
+    def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]) -> list[tuple[int, Outcome]]:
         arrived = np.maximum.accumulate(self.calendar.day_of(batch.recorded))
         if self.today is None:
             self._start(int(arrived[0]))
@@ -141,7 +133,11 @@ class Engine:
             position = int(batch.position[i])
             if outcome == "rejected":
                 event = events[position]
-                item = {"kind": "report" if new["kind"] else "incident", "event_id": event.event_id, "source": event.source}
+                item = {
+                    "kind": "report" if new["kind"] else "incident",
+                    "event_id": event.event_id,
+                    "source": event.source,
+                }
                 problem = f"revision {new['revision']} is held with other content; raise the revision with each correction"
                 rejections.append(rejection(position, item, "revision", "revision-conflict", problem))
             outcomes.append((position, outcome))
@@ -174,7 +170,7 @@ class Engine:
         same = columns["revision"][known] == revision
         for name in CONTENT:
             same &= self.ledger.column(name)[rows] == columns[name][known]
-        out[known] = same | (columns["revision"][known] < revision)
+        out[known] = same | (columns["revision"][known].astype(np.int64) < revision)
         return out
 
     def _against_held(self, new: Row, old: int) -> Outcome:
@@ -238,8 +234,8 @@ class Engine:
             ~column("retracted")[rows].astype(bool)
             & np.isin(column("origin")[rows], self.settings.origins)
             & np.isin(column("kind")[rows], self.settings.kinds)
-            & (column("area")[rows] < self.space.areas)
-            & (column("category")[rows] < self.space.categories)
+            & (column("area")[rows].astype(np.int64) < self.space.areas)
+            & (column("category")[rows].astype(np.int64) < self.space.categories)
         )
 
     # ---- time -----------------------------------------------------------------------------------------------------
@@ -370,7 +366,11 @@ class Engine:
         order = sorted(
             range(len(crossings)),
             key=lambda j: (
-                crossings[j][0], p_values[j], standing.series[which[j]], standing.window[which[j]], -standing.last_day[which[j]],
+                crossings[j][0],
+                p_values[j],
+                standing.series[which[j]],
+                standing.window[which[j]],
+                -standing.last_day[which[j]],
             ),
         )  # fmt: skip
         for j in order:
@@ -434,7 +434,7 @@ class Engine:
         for day in sorted(self._dirty_days):
             rows = self.ledger.on_day(day)
             pages[day] = encode_page(day, rows, self.codes)
-            events[day] = len(rows.columns["key"])
+            events[day] = len(rows)
         history, self.book.changes = self.book.changes, []
         self._finished, self._dirty_days = {}, set()
         return Changes(
@@ -521,7 +521,9 @@ class Engine:
         if not len(rows):
             return
         column = self.ledger.column
-        event, days, units = self.calendar.spread(column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64))
+        event, days, units = self.calendar.spread(
+            column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64)
+        )
         row = rows[event]
         kind, area, category = (column(name)[row].astype(np.int64) for name in ("kind", "area", "category"))
         index, series = self.space.expand(kind, area, category)

@@ -15,7 +15,14 @@ MOST_CARRIERS = 5  # of each dimension: what a person takes in
 
 
 def explain(
-    record: Alert, case: Case, *, watch: Watch, cube: CountCube, space: SeriesSpace, register: AreaRegister, tree: CategoryTree
+    record: Alert,
+    case: Case,
+    *,
+    watch: Watch,
+    cube: CountCube,
+    space: SeriesSpace,
+    register: AreaRegister,
+    tree: CategoryTree,
 ) -> Alert:
     """The alert with the facts about its leading series, as the counts say now."""
     lead = case.lead
@@ -50,7 +57,12 @@ def _carriers(
         usual = np.nan_to_num(watch.same_weeks(series, lead.end, lead.window))
         order = np.lexsort((series, usual - observed))
         found += [
-            Carrier("category" if dimension == "category" else "area", codes[int(children[i])], float(observed[i]), float(usual[i]))
+            Carrier(
+                "category" if dimension == "category" else "area",
+                codes[int(children[i])],
+                float(observed[i]),
+                float(usual[i]),
+            )
             for i in order[:MOST_CARRIERS].tolist()
             if observed[i] > usual[i]
         ]

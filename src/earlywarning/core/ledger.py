@@ -7,7 +7,7 @@ was ever fitted or judged can be recomputed.
 
 from array import array
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,13 +73,14 @@ class KeyIndex:
         self._keys, self._rows, self._recent = keys[last], rows[last], {}
 
 
-class Held(NamedTuple):
-    """A view of ledger rows: one array per column, all of equal length."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Ledger rows taken out: one array per column, all of equal length."""
 
     columns: dict[str, NDArray[np.generic]]
 
-    def __getitem__(self, name: str) -> NDArray[np.int64]:
-        return self.columns[name].astype(np.int64)
+    def __len__(self) -> int:
+        return len(self.columns["key"])
 
 
 class Ledger:

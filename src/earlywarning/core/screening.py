@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from personnummer import personnummer
 import phonenumbers
+from personnummer import personnummer
 
 RULE_TEXT: Mapping[str, str] = {
     "personal-identity-number": (
@@ -53,9 +53,7 @@ _PHONE = re.compile(r"(?<![\w+])(?:\+|00|0)[1-9](?:[ ()/.\-\u2010-\u2015\u2212]{
 # Three letters without I, Q, V and the Swedish ones, two digits, then a digit or a letter other than O.
 _PLATE = re.compile(r"(?<![^\W_])[A-HJ-PR-UW-Z]{3}[ \-]?[0-9]{2}(?:[0-9]|[A-HJ-NPR-UW-Z])(?![^\W_])", re.IGNORECASE)
 # What any finding needs: an at sign, or six digits near each other, or a plate.
-_POSSIBLE = re.compile(
-    rf"@|[0-9][0-9 ().{_DASH}/]{{4,}}[0-9]|(?<![^\W_])[A-Za-z]{{3}}[ \-]?[0-9]{{2}}[0-9A-Za-z](?![^\W_])"
-)
+_POSSIBLE = re.compile(rf"@|[0-9][0-9 ().{_DASH}/]{{4,}}[0-9]|(?<![^\W_])[A-Za-z]{{3}}[ \-]?[0-9]{{2}}[0-9A-Za-z](?![^\W_])")
 _PLAIN = re.compile(r"[0-9]{1,9}|[A-Za-z]{1,12}[0-9]{4,9}|[A-Za-z_]+")
 _LONGEST = 4096
 
@@ -125,10 +123,7 @@ def _is_phone(text: str) -> bool:
 def screen_values(values: Sequence[str]) -> dict[int, str]:
     """Rules broken by those of many values that hold personal data, by place in `values`."""
     joined = "\n".join(values)
-    if not joined.isascii() or "\r" in joined:
-        suspects = range(len(values))
-    else:
-        suspects = _suspects(joined, values)
+    suspects = _suspects(joined, values) if joined.isascii() else range(len(values))
     found = {}
     for index in suspects:
         finding = find_personal_data(values[index])

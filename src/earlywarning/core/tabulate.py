@@ -74,7 +74,10 @@ def tabulate(
     series = space.number(kinds[:, None, None], areas[None, :, None], categories[None, None, :]).reshape(-1)
     groups = [[o] for o in origins] if selection.by_origin else [origins]
     parts = [_count(rows, selection, space, series, np.array(group), register, tree, calendar) for group in groups]
-    names = [ORIGINS[g[0]] if selection.by_origin else "all" if len(g) == len(ORIGINS) else "+".join(ORIGINS[o] for o in g) for g in groups]
+    names = [
+        ORIGINS[g[0]] if selection.by_origin else "all" if len(g) == len(ORIGINS) else "+".join(ORIGINS[o] for o in g)
+        for g in groups
+    ]
 
     days, numbers, counts, labels = [], [], [], []
     for name, values in zip(names, parts, strict=True):

@@ -58,7 +58,7 @@ class Standing(NamedTuple):
     status: NDArray[np.int8]
 
     def take(self, which: NDArray[np.bool_] | Ints) -> "Standing":
-        return Standing(*[column[which] for column in self])
+        return Standing._make([column[which] for column in self])
 
 
 class Watch:
@@ -187,9 +187,7 @@ class Watch:
             return np.empty(0, dtype=np.int64)
         return np.arange(self.today - self.settings.lateness, self.today + 1)
 
-    def standing(
-        self, series: Ints, ends: Ints | None = None, removed: dict[int, int] | None = None
-    ) -> Standing:
+    def standing(self, series: Ints, ends: Ints | None = None, removed: dict[int, int] | None = None) -> Standing:
         """Which windows of these series are beyond their thresholds, among those that end on `ends` (default: all open).
 
         removed: units by series that were taken away and are to be counted as still there, to find what stood for a
@@ -210,7 +208,7 @@ class Watch:
             none = np.empty(0, dtype=np.int64)
             nothing = np.empty(0)
             return Standing(none, none, none, nothing, nothing, nothing, nothing, nothing, np.empty(0, dtype=np.int8))
-        return Standing(*[np.concatenate(column) for column in zip(*parts, strict=True)])
+        return Standing._make([np.concatenate(column) for column in zip(*parts, strict=True)])
 
     def _judge(self, series: Ints, w: int, end: int, observed: Floats) -> Standing:
         self._fit(series, w, end)

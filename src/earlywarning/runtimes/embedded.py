@@ -85,6 +85,11 @@ class Service:
         return service
 
     @property
+    def alive(self) -> bool:
+        """Whether events can be taken: the engine is rebuilt and the writer runs."""
+        return self.ready and any(t.name == "writer" and t.is_alive() for t in self._threads)
+
+    @property
     def register(self) -> AreaRegister:
         return self.engine.register
 
@@ -106,9 +111,7 @@ class Service:
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
-    def take(
-        self, supplies: Sequence[Supply], now: datetime, source_state: Mapping[str, str] | None = None
-    ) -> list[Taken]:
+    def take(self, supplies: Sequence[Supply], now: datetime, source_state: Mapping[str, str] | None = None) -> list[Taken]:
         """Ingest batches and keep all that they change in one transaction.
 
         When this returns, everything accepted is on disk. Raises StoreError when it could not be kept: then nothing of
@@ -148,7 +151,7 @@ class Service:
         if r.rule in _KEEP_NOTHING:
             payload = None
         elif form.startswith("mapping:"):
-            raw = supply.raw[r.index] if r.index in supply.raw else None
+            raw = supply.raw.get(r.index)
             payload = None if raw is None else {"raw": raw, "area": (r.payload or {}).get("area")}
         return DeadLetter(
             received_at=now,

@@ -75,7 +75,9 @@ class EventFile:
                 else:
                     yield from self._lines(stream)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise FileProblem(f"{self.path}: the gzip data is damaged or cut off ({error}); fetch the file again") from error
+                raise FileProblem(
+                    f"{self.path}: the gzip data is damaged or cut off ({error}); fetch the file again"
+                ) from error
 
     # ---- JSON -----------------------------------------------------------------------------------------------------
 
@@ -124,7 +126,7 @@ class EventFile:
     def _csv(self, stream: IO[bytes]) -> Iterator[Supply]:
         encoding = self.mapping.encoding if self.mapping else "utf-8"
         # A byte that the encoding does not know becomes a lone surrogate, which marks its row and no other.
-        text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")  # type: ignore[type-var]  # a reader
+        text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
         reader = csv.reader(text, delimiter=self.mapping.delimiter if self.mapping else ",")
         header = [name.strip() for name in next(self._rows(reader), (0, [], ""))[1]]
         if header:
@@ -178,13 +180,15 @@ class EventFile:
             if unknown or not header:
                 shown = repr(unknown[0][:40]) if unknown else "no header"
                 raise FileProblem(
-                    f"{self.path}: {shown} is not an event field; name a mapping (--mapping), or use the fields {', '.join(FIELDS)}"
+                    f"{self.path}: {shown} is not an event field; name a mapping (--mapping), "
+                    f"or use the fields {', '.join(FIELDS)}"
                 )
             return _Plain(identity(header))
         missing = [c for c in (*self.mapping.columns.values(), *self.mapping.skip) if c not in header]
         if missing:
             raise FileProblem(
-                f"{self.path}: column {missing[0]!r} of mapping {self.mapping_name!r} is not in the header ({', '.join(header)[:200]})"
+                f"{self.path}: column {missing[0]!r} of mapping {self.mapping_name!r} "
+                f"is not in the header ({', '.join(header)[:200]})"
             )
         return self.mapping
 

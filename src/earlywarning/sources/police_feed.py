@@ -181,7 +181,14 @@ def parse_feed(
     # The oldest first, as they were published: the feed lists the newest first.
     events.sort(key=lambda e: (e["recorded_at"], e["event_id"]))
     return FeedResult(
-        status, events, _pruned(remembered, fetched_at), max(newest, latest), len(items), elsewhere, summaries, unreadable
+        status,
+        events,
+        _pruned(remembered, fetched_at),
+        max(newest, latest),
+        len(items),
+        elsewhere,
+        summaries,
+        unreadable,
     )
 
 
@@ -243,5 +250,3 @@ def from_json(text: str | None) -> tuple[dict[str, KnownItem], str]:
     if not text:
         return {}, ""
     return msgspec.json.decode(text, type=tuple[dict[str, KnownItem], str])
-
-

@@ -64,8 +64,11 @@ class FarringtonSettings:
         """Raises DetectorError naming what is out of range."""
         rules = [
             (1 <= self.b <= 50, f"b = {self.b}: years of history must be 1 to 50"),
-            (0 <= self.w and 2 * self.w + 1 < self.frequency, f"w = {self.w}: the windows of two years must not meet"),
-            (1 <= self.no_periods <= self.frequency - 2 * self.w, f"no_periods = {self.no_periods}: too many for the year"),
+            (self.w >= 0 and 2 * self.w + 1 < self.frequency, f"w = {self.w}: the windows of two years must not meet"),
+            (
+                1 <= self.no_periods <= self.frequency - 2 * self.w,
+                f"no_periods = {self.no_periods}: too many for the year",
+            ),
             (self.past_weeks_not_included >= 0, "past_weeks_not_included must not be negative"),
             (0 < self.alpha < 1, f"alpha = {self.alpha}: must lie between 0 and 1"),
             (self.weights_threshold > 0, "weights_threshold must be above 0"),
@@ -133,9 +136,7 @@ def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.i
     return steps, season[steps]
 
 
-def farrington_threshold(
-    counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None
-) -> Baseline:
+def farrington_threshold(counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None) -> Baseline:
     """Expectation and upper bound of step `at` for every series, before its count is known.
 
     counts: (series, steps) not negative, fractions allowed, NaN for not observed; only columns before `at` are read.
@@ -162,12 +163,10 @@ def farrington_threshold(
                 raise DetectorError("a population is zero or less; leave the offset out or mend the population")
             offset, now = np.log(population[rows][:, steps]), np.log(population[rows, at])
         parts.append(_threshold(counts[rows][:, steps], design, settings, offset, now))
-    return Baseline(*[np.concatenate(column) for column in zip(*parts, strict=True)])
+    return Baseline._make([np.concatenate(column) for column in zip(*parts, strict=True)])
 
 
-def farrington_flexible(
-    counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None
-) -> Bounds:
+def farrington_flexible(counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None) -> Bounds:
     """Judge step `at` of every series against the baseline of its past.
 
     counts: as for farrington_threshold, with the judged step in column `at`. With fewer than limit[0] events in the
@@ -309,9 +308,7 @@ def _mean_at_bound(mu: Floats, variance: Floats, settings: FarringtonSettings) -
         return np.asarray(np.exp(np.log(mu) - ndtri(settings.alpha) * np.sqrt(variance)))
 
 
-def _upper_bound(
-    mu: Floats, phi: Floats, variance: Floats, mean_bound: Floats, settings: FarringtonSettings
-) -> Floats:
+def _upper_bound(mu: Floats, phi: Floats, variance: Floats, mean_bound: Floats, settings: FarringtonSettings) -> Floats:
     if settings.threshold_method != "delta":
         return np.where(np.isinf(mean_bound), np.nan, quantile(settings.alpha, mean_bound, phi))
     exponent, error = _transformed(mu, phi, variance, settings)

@@ -95,8 +95,9 @@ def fit(
     present = ((prior @ columns[:, :g]) > 0).sum(1)  # seasons without any observation have no level
     eta = np.log(counts + 0.1) if start is None else start.copy()
     mu = np.exp(eta)
+    df = ((prior > 0).sum(1) - present - trend).astype(np.float64)
     out = Fit(
-        eta, mu, np.zeros((series, g)), np.zeros(series), prior * mu, np.zeros(series), ((prior > 0).sum(1) - present - trend).astype(np.float64),
+        eta, mu, np.zeros((series, g)), np.zeros(series), prior * mu, np.zeros(series), df,
         np.zeros(series, dtype=bool), np.zeros((series, g)), np.zeros((series, g)), np.ones(series),
         np.full(series, trend),
     )  # fmt: skip

@@ -75,7 +75,10 @@ def standing_threshold(
     missing = np.isnan(upper) | np.isnan(expectation)
     status = np.where(missing, Status.MISSING, status).astype(np.int8)
     return Threshold(
-        np.where(missing, 0.0, expectation), np.where(missing, np.inf, upper), np.where(missing, 1.0, dispersion), status
+        np.where(missing, 0.0, expectation),
+        np.where(missing, np.inf, upper),
+        np.where(missing, 1.0, dispersion),
+        status,
     )
 
 

@@ -93,5 +93,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("source_state", "engine_state", "dead_letters", "settings_versions", "alert_history", "alerts", "pages"):
+    for table in (
+        "source_state",
+        "engine_state",
+        "dead_letters",
+        "settings_versions",
+        "alert_history",
+        "alerts",
+        "pages",
+    ):
         op.drop_table(table)

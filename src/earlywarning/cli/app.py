@@ -1,0 +1,178 @@
+"""The command line's entry: sub-commands, and errors in words for the person who must act."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from earlywarning import __version__
+from earlywarning.cli.place import OperatorError
+
+_OPERATOR = Group.create_ordered("Operators")
+_ANALYST = Group.create_ordered("Coordinators and analysts")
+_SUPPLIER = Group.create_ordered("Suppliers of events")
+
+app = App(
+    name="earlywarning",
+    version=__version__,
+    help="Early warning for joint crime prevention: events in, rolling counts per area and category, explained alerts out.",
+)
+settings_app = App(name="settings", help="Check, show and compare settings.", group=_OPERATOR)
+letters_app = App(name="dead-letters", help="Refused events: list them, and replay them after mending.", group=_OPERATOR)
+app.command(settings_app)
+app.command(letters_app)
+
+SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
+LanguageOption = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]
+
+
+@app.command(group=_OPERATOR)
+def run(
+    *,
+    settings: SettingsFile = None,
+    municipality: Annotated[str, Parameter(help="Code of a Swedish municipality: follow the police's public feed.")] = "",
+    host: str = "",
+    port: int | None = None,
+    replay_only: Annotated[bool, Parameter(help="End after the replay of the demonstration.", negative="")] = False,
+) -> None:
+    """Start the service. Without settings it replays the bundled demonstration first."""
+    from earlywarning.cli.serve import run_service  # noqa: PLC0415  # a command loads only what it needs
+
+    run_service(settings, municipality, host, port, replay_only=replay_only)
+
+
+@app.command(group=_SUPPLIER)
+def ingest(
+    *files: Path,
+    settings: SettingsFile = None,
+    mapping: Annotated[str, Parameter(name=["--mapping", "-m"], help="A column mapping of the settings.")] = "",
+    to: Annotated[str, Parameter(help="Send to a running service, such as http://127.0.0.1:8620.")] = "",
+) -> None:
+    """Take in events from CSV or JSON Lines files, plain or .gz."""
+    from earlywarning.cli.feeding import ingest_files  # noqa: PLC0415  # a command loads only what it needs
+
+    ingest_files(files, settings, mapping, to)
+
+
+@app.command(group=_SUPPLIER)
+def schema(kind: Literal["incident", "report"]) -> None:
+    """Print the JSON Schema of an event."""
+    from earlywarning.cli.showing import print_schema  # noqa: PLC0415  # a command loads only what it needs
+
+    print_schema(kind)
+
+
+@app.command(group=_ANALYST)
+def alerts(
+    alert_id: str = "",
+    *,
+    settings: SettingsFile = None,
+    state: Annotated[tuple[Literal["open", "settled", "withdrawn"], ...], Parameter(negative="")] = (),
+    since: date | None = None,
+    until: date | None = None,
+    limit: int | None = None,
+    format: Literal["table", "csv", "json"] = "table",  # the option's name
+    language: LanguageOption = None,
+) -> None:
+    """List alerts, or explain one of them. The dates are those on which alerts were opened."""
+    from earlywarning.cli.showing import show_alerts  # noqa: PLC0415  # a command loads only what it needs
+
+    show_alerts(settings, alert_id, state, since, until, limit, format, language)
+
+
+@app.command(group=_ANALYST)
+def counts(
+    *,
+    settings: SettingsFile = None,
+    first: date | None = None,
+    last: date | None = None,
+    area: Annotated[tuple[str, ...], Parameter(negative="", help="Codes, or level:N for all of a level.")] = (),
+    category: Annotated[tuple[str, ...], Parameter(negative="", help="Codes, or level:N for all of a level.")] = (),
+    kind: Annotated[tuple[Literal["incident", "report"], ...], Parameter(negative="")] = (),
+    origin: Annotated[tuple[Literal["reported", "discovered", "tasked"], ...], Parameter(negative="")] = (),
+    window: Annotated[int, Parameter(help="Days: the count of the window ending on each day.")] = 1,
+    by_origin: Annotated[bool, Parameter(negative="")] = False,
+    zeros: Annotated[bool, Parameter(negative="", help="Also rows with a count of zero.")] = False,
+    format: Literal["table", "csv", "json", "parquet"] = "table",  # the option's name
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="File to write to.")] = None,
+) -> None:
+    """Counts of any selection by local day or rolling window; without --first the last 28 days."""
+    from earlywarning.cli.showing import show_counts  # noqa: PLC0415  # a command loads only what it needs
+
+    show_counts(settings, first, last, area, category, kind, origin, window, by_origin, zeros, format, out)
+
+
+@letters_app.default
+def letters_list(
+    *,
+    settings: SettingsFile = None,
+    rule: str | None = None,
+    source: str | None = None,
+    limit: int = 20,
+    format: Literal["table", "json"] = "table",  # the option's name
+) -> None:
+    """How many refused events wait, by rule and source, and the first of them."""
+    from earlywarning.cli.showing import show_letters  # noqa: PLC0415  # a command loads only what it needs
+
+    show_letters(settings, rule, source, limit, format)
+
+
+@letters_app.command(name="replay")
+def letters_replay(
+    *,
+    settings: SettingsFile = None,
+    rule: str | None = None,
+    source: str | None = None,
+) -> None:
+    """Take refused events in again, after a mapping or register was mended."""
+    from earlywarning.cli.feeding import replay_letters  # noqa: PLC0415  # a command loads only what it needs
+
+    replay_letters(settings, rule, source)
+
+
+@settings_app.command(name="check")
+def settings_check(file: Path | None = None) -> None:
+    """Check a settings file and the registers that it names: all errors at once."""
+    from earlywarning.cli.showing import check_settings  # noqa: PLC0415  # a command loads only what it needs
+
+    check_settings(file)
+
+
+@settings_app.command(name="show")
+def settings_show(*, settings: SettingsFile = None, number: int | None = None) -> None:
+    """Every key with its value in force, or a version that was in force."""
+    from earlywarning.cli.showing import show_settings  # noqa: PLC0415  # a command loads only what it needs
+
+    show_settings(settings, number)
+
+
+@settings_app.command(name="diff")
+def settings_diff(old: int | None = None, new: int | None = None, *, settings: SettingsFile = None) -> None:
+    """What differs between two versions that were in force, or between the last one and the file; without
+    numbers, the versions are listed as well."""
+    from earlywarning.cli.showing import diff_versions  # noqa: PLC0415  # a command loads only what it needs
+
+    diff_versions(settings, old, new)
+
+
+def main() -> None:
+    """The installed command."""
+    import structlog  # noqa: PLC0415  # --help need not load it
+
+    # Logs go to the error stream, so that what a command prints can be piped.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        app(exit_on_error=False, print_error=True)
+    except CycloptsError:
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, RuntimeError, OperatorError) as error:
+        if not type(error).__module__.startswith("earlywarning"):
+            raise
+        print(f"earlywarning: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,167 @@
+"""Commands that take events in: files, the demonstration, dead letters again."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from earlywarning.cli.place import OperatorError, load
+from earlywarning.locale import Language, label
+from earlywarning.runtimes.embedded import Service
+from earlywarning.settings import Settings
+from earlywarning.sources.files import EventFile, FileProblem
+from earlywarning.sources.supply import Supply
+from earlywarning.store import StoreLocked
+
+OUTCOMES = ("accepted", "repeated", "replaced", "rejected")
+_SENT_AT_ONCE = 2000
+
+
+class Tally:
+    """What became of the events of some files."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.rules: Counter[str] = Counter()
+        self.skipped = 0
+
+
+def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str, to: str) -> None:
+    """Take in files one after the other; a damaged file does not keep the others out."""
+    if not files:
+        raise OperatorError("name at least one file: earlywarning ingest FILE...")
+    settings = load(settings_file)
+    if mapping and mapping not in settings.mappings:
+        known = ", ".join(settings.mappings) or "none"
+        raise OperatorError(f"there is no mapping {mapping!r} in the settings; there are: {known}")
+    tally = Tally()
+    problems: list[str] = []
+    console = Console(stderr=True)
+    if to:
+        with httpx.Client(base_url=to, timeout=120) as client, _progress(console) as progress:
+            for path in files:
+                _each(path, settings, mapping, progress, tally, problems, lambda s: _send(client, s, tally))
+    else:
+        try:
+            service = Service.open(settings, holder="earlywarning ingest")
+        except StoreLocked as error:
+            raise OperatorError(f"{error}: add --to http://{settings.service.host}:{settings.service.port}") from error
+        try:
+            with _progress(console) as progress:
+                for path in files:
+                    _each(path, settings, mapping, progress, tally, problems, lambda s: _take(service, s, tally))
+        finally:
+            service.stop()
+    summary(Console(), tally, settings.municipality.language)
+    if problems:
+        raise OperatorError("; ".join(problems))
+
+
+def replay_demonstration(service: Service, console: Console) -> None:
+    """Replay the bundled data of the demonstration as if its events arrived one after the other."""
+    name = "toronto"
+    with resources.as_file(resources.files("earlywarning.data").joinpath(name, "incidents.csv.gz")) as path:
+        tally = Tally()
+        problems: list[str] = []
+        with _progress(console) as progress:
+            _each(path, service.settings, name, progress, tally, problems, lambda s: _take(service, s, tally))
+    if problems:
+        raise OperatorError("; ".join(problems))
+    summary(console, tally, service.settings.municipality.language)
+
+
+def replay_letters(settings_file: Path | None, rule: str | None, source: str | None) -> None:
+    """Feed waiting dead letters again."""
+    service = Service.open(load(settings_file), holder="earlywarning dead-letters replay")
+    try:
+        after, replayed, waiting = 0, 0, Counter[str]()
+        while letters := service.store.dead_letters(rule=rule, source=source, after_id=after, limit=5000):
+            outcome = service.replay(letters, datetime.now(UTC))
+            done = [words for words in outcome.values() if words == "replayed"]
+            replayed += len(done)
+            waiting.update(words for words in outcome.values() if words != "replayed")
+            after = letters[-1].id
+    finally:
+        service.stop()
+    print(f"{replayed} taken in again, {waiting.total()} go on waiting")
+    for words, n in waiting.most_common(5):
+        print(f"  {n}: {words}")
+
+
+def summary(console: Console, tally: Tally, language: Language) -> None:
+    """Counts by outcome, and the rules by which events were rejected."""
+    table = Table(show_header=False, box=None)
+    for outcome in OUTCOMES:
+        table.add_row(label(outcome, language), f"{tally.outcomes[outcome]:,}")
+    if tally.skipped:
+        table.add_row(label("skipped", language), f"{tally.skipped:,}")
+    for rule, n in tally.rules.most_common():
+        table.add_row(f"  {label('rejected', language)}: {rule}", f"{n:,}")
+    console.print(table)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[events]:,} events"), console=console,
+    )  # fmt: skip
+
+
+def _each(
+    path: Path, settings: Settings, mapping: str, progress: Progress, tally: Tally, problems: list[str], take: object
+) -> None:
+    try:
+        file = EventFile(
+            path,
+            mapping=settings.mappings.get(mapping),
+            mapping_name=mapping,
+            default_timezone=settings.municipality.timezone,
+        )
+        task = progress.add_task(path.name, total=file.size, events=0)
+        _through(file, progress, task, take)
+        tally.skipped += file.skipped
+    except FileProblem as error:
+        problems.append(str(error))
+
+
+def _through(file: EventFile, progress: Progress, task: TaskID, take: object) -> None:
+    events = 0
+    for supply in file:
+        take(supply)  # type: ignore[operator]  # a callable of one supply
+        events += len(supply.decoded.events) + len(supply.decoded.rejections)
+        progress.update(task, completed=file.position, events=events)
+    progress.update(task, completed=file.size)
+
+
+def _take(service: Service, supply: Supply, tally: Tally) -> None:
+    (taken,) = service.take([supply], datetime.now(UTC))
+    tally.outcomes.update(o for o in taken.outcomes if o != "rejected")
+    tally.outcomes["rejected"] += len(taken.rejections)
+    tally.rules.update(r.rule for r in taken.rejections)
+
+
+def _send(client: httpx.Client, supply: Supply, tally: Tally) -> None:
+    """Send one batch to a running service; what could not be decoded here is counted as rejected."""
+    events = supply.decoded.events
+    tally.outcomes["rejected"] += len(supply.decoded.rejections)
+    tally.rules.update(r.rule for r in supply.decoded.rejections)
+    for begin in range(0, len(events), _SENT_AT_ONCE):
+        body = b"\n".join(msgspec.json.encode(e) for e in events[begin : begin + _SENT_AT_ONCE])
+        try:
+            response = client.post("/v1/events", content=body, headers={"content-type": "application/x-ndjson"})
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise OperatorError(
+                f"the service did not take the events ({error}); feed the file again: repeats count once"
+            ) from error
+        for item in response.json()["results"]:
+            tally.outcomes[item["outcome"]] += 1
+            if "rule" in item:
+                tally.rules[item["rule"]] += 1

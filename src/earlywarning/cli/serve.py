@@ -1,0 +1,64 @@
+"""`earlywarning run`: the embedded service with its HTTP interface, after the demonstration's replay where asked."""
+
+import socket
+from pathlib import Path
+
+import structlog
+import uvicorn
+from rich.console import Console
+
+from earlywarning.cli.feeding import replay_demonstration
+from earlywarning.cli.place import OperatorError, settings_to_run
+from earlywarning.cli.showing import alerts_table
+from earlywarning.runtimes.embedded import Service
+from earlywarning.settings import load_settings
+from earlywarning.web.api import make_app
+
+_SHOWN = 20
+_REPLAYED = "demonstration"
+log = structlog.get_logger(__name__)
+
+
+def run_service(
+    settings_file: Path | None, municipality: str, host: str, port: int | None, *, replay_only: bool = False
+) -> None:
+    """Start and stay up until the process is told to end."""
+    path = settings_to_run(settings_file, municipality)
+    settings = load_settings(path)
+    listening = _listen(host or settings.service.host, settings.service.port if port is None else port)
+    address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}"
+    console = Console()
+    service = Service.open(settings, holder=address)
+    try:
+        if settings.registers.areas == "builtin:toronto" and service.store.source_state(_REPLAYED) is None:
+            console.print(f"Replaying recorded major crime in Toronto, 2014-2021. Areas: {service.register.note}")
+            replay_demonstration(service, console)
+            service.store.commit(None, source_state={_REPLAYED: "done"})
+        alerts = service.store.alerts(limit=_SHOWN)
+        if alerts:
+            everything = sum(n for *_, n in service.store.alert_counts())
+            console.print(f"{everything} alerts so far; the newest {len(alerts)}:")
+            console.print(alerts_table(alerts, service.register, service.tree, settings.municipality.language))
+        if replay_only:
+            return
+        service.start(path)
+        console.print(
+            f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends."
+        )
+        config = uvicorn.Config(make_app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        service.stop()
+        listening.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise OperatorError(f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port") from error
+    return listening

@@ -1,0 +1,1 @@
+"""The HTTP interface: events in; alerts, counts and the state of the service out."""

@@ -1,0 +1,353 @@
+"""The HTTP API: POST /v1/events, and what the group's tools read."""
+
+import asyncio
+import csv
+import io
+from collections import Counter
+from datetime import date
+from typing import Any, Literal
+
+import msgspec
+from litestar import Litestar, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.params import Parameter
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from earlywarning import __version__
+from earlywarning.core.alert_record import Alert
+from earlywarning.core.events import KINDS, ORIGINS, schema
+from earlywarning.core.tabulate import Selection, SelectionError
+from earlywarning.locale import Language, Names, details, headline, sentence
+from earlywarning.runtimes.embedded import Service
+from earlywarning.runtimes.queries import count_rows, count_table, span
+from earlywarning.sources.http_body import BodyProblem, supply_from_body
+from earlywarning.store import StoreError
+
+_MOST_ROWS = 500_000
+_JSON = {"content-type": "application/json"}
+
+
+def _service(state: State) -> Service:
+    service: Service = state.service
+    return service
+
+
+def _json(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
+
+
+def _problem(status: int, problem: str, **more: Any) -> Response[bytes]:
+    return _json({"problem": problem, **more}, status)
+
+
+def _language(state: State, wanted: Language | None) -> Language:
+    return wanted or _service(state).settings.municipality.language
+
+
+def _shown(alert: Alert, names: Names, language: Language) -> dict[str, Any]:
+    return {
+        **msgspec.to_builtins(alert),
+        "headline": headline(alert, names, language),
+        "sentence": sentence(alert, names, language),
+    }
+
+
+@post("/v1/events", status_code=207, summary="Send events", tags=["events"])
+async def send_events(request: Request[Any, Any, State], state: State) -> Response[bytes]:
+    """Take one event, an array, or JSON Lines, and answer for each of them once it is on disk."""
+    service = _service(state)
+    body = await request.body()
+    try:
+        supply = supply_from_body(body, request.headers.get("content-type", ""))
+    except BodyProblem as error:
+        return _problem(error.status, str(error))
+    try:
+        items = await asyncio.wrap_future(service.submit(supply))
+    except StoreError as error:
+        response = _problem(503, f"nothing of it was taken: {error}")
+        response.headers["retry-after"] = "10"
+        return response
+    counts = Counter(item.outcome for item in items)
+    return _json({"counts": dict(sorted(counts.items())), "results": items}, 207)
+
+
+@get("/v1/alerts", summary="List alerts", tags=["alerts"], sync_to_thread=True)
+def list_alerts(
+    state: State,
+    alert_state: list[Literal["open", "settled", "withdrawn"]] | None = Parameter(query="state", default=None),
+    since: date | None = None,
+    until: date | None = None,
+    limit: int = Parameter(default=100, ge=1, le=10_000),
+    language: Language | None = None,
+) -> Response[bytes]:
+    """Alerts, the newest first; since and until are days on which they were opened."""
+    service, words = _service(state), _language(state, language)
+    names = Names.from_registers(service.register, service.tree)
+    alerts = service.store.alerts(states=alert_state or (), since=since, until=until, limit=limit)
+    return _json({"alerts": [_shown(a, names, words) for a in alerts]})
+
+
+@get("/v1/alerts/{alert_id:str}", summary="One alert", tags=["alerts"], sync_to_thread=True)
+def show_alert(state: State, alert_id: str, language: Language | None = None) -> Response[bytes]:
+    """One alert with what explains it and its history."""
+    service, words = _service(state), _language(state, language)
+    alert = service.store.alert(alert_id)
+    if alert is None:
+        return _problem(404, "there is no alert of that id")
+    names = Names.from_registers(service.register, service.tree)
+    explained = [{"heading": heading, "text": text} for heading, text in details(alert, names, words)]
+    history = [
+        {"change": h.change, "on": h.on, "observed": h.alert.observed, "settings_version": h.alert.settings_version}
+        for h in service.store.history(alert_id)
+    ]
+    return _json({**_shown(alert, names, words), "details": explained, "history": history})
+
+
+@get("/v1/counts", summary="Counts as a table", tags=["counts"], sync_to_thread=True)
+def counts(
+    state: State,
+    first: date | None = None,
+    last: date | None = None,
+    area: list[str] | None = None,
+    category: list[str] | None = None,
+    kind: list[Literal["incident", "report"]] | None = None,
+    origin: list[Literal["reported", "discovered", "tasked"]] | None = None,
+    window: int = Parameter(default=1, ge=1, le=366),
+    by_origin: bool = False,
+    zeros: bool = False,
+    form: Literal["json", "csv"] = Parameter(query="format", default="json"),
+) -> Response[bytes]:
+    """Events by area, category, kind of source and local day, or in the window of so many days ending on each day.
+
+    area and category: codes, or level:N for all of a level; without them, all. Without first, the last 28 days.
+    """
+    service = _service(state)
+    begin, end = span(service.store, service.register.municipality, first, last)
+    selection = Selection(
+        begin, end, tuple(area or ()), tuple(category or ()), tuple(kind or KINDS), tuple(origin or ORIGINS),
+        window, zeros, by_origin,
+    )  # fmt: skip
+    if end - begin > 366 * 15:
+        return _problem(400, "more than 15 years are asked for; ask for fewer days")
+    try:
+        table = count_table(
+            service.store, selection, register=service.register, tree=service.tree, calendar=service.engine.calendar
+        )
+    except SelectionError as error:
+        return _problem(400, str(error))
+    if len(table) > _MOST_ROWS:
+        return _problem(400, f"the table has {len(table)} rows; ask for at most {_MOST_ROWS}, or use the command line")
+    rows = list(count_rows(table))
+    if form == "json":
+        return _json({"window": window, "rows": rows})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["day", "area", "category", "kind", "origin", "count"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return Response(text.getvalue().encode(), headers={"content-type": "text/csv; charset=utf-8"})
+
+
+@get("/v1/areas", summary="The area register", tags=["registers"], sync_to_thread=True)
+def areas(state: State) -> Response[bytes]:
+    """Areas with level and parent, and what is to be known about their outlines."""
+    r = _service(state).register
+    rows = [
+        {"code": c, "name": n, "level": int(level), "parent": r.codes[p] if p >= 0 else None}
+        for c, n, level, p in zip(r.codes, r.names, r.levels.tolist(), r.parents.tolist(), strict=True)
+    ]
+    return _json({"municipality": r.municipality, "note": r.note, "areas": rows})
+
+
+@get("/v1/categories", summary="The category tree", tags=["registers"], sync_to_thread=True)
+def categories(state: State) -> Response[bytes]:
+    """Categories with names in Swedish and English, harm weight and default origin."""
+    t = _service(state).tree
+    rows = [
+        {
+            "code": code,
+            "parent": t.codes[t.parents[i]] if t.parents[i] >= 0 else None,
+            "name_sv": t.names_sv[i],
+            "name_en": t.names_en[i],
+            "harm_weight": float(t.harm[i]),
+            "default_origin": ORIGINS[t.default_origin[i]],
+        }
+        for i, code in enumerate(t.codes)
+    ]
+    return _json({"categories": rows})
+
+
+@get("/v1/schemas/{kind:str}", summary="JSON Schema of an event", tags=["events"], sync_to_thread=False)
+def event_schema(kind: str) -> Response[bytes]:
+    """The published schema of an incident or a report."""
+    if kind not in KINDS:
+        return _problem(404, f"there are schemas for {' and '.join(KINDS)}")
+    return _json(schema(kind))
+
+
+@get("/v1/dead-letters", summary="Refused events", tags=["events"], sync_to_thread=True)
+def dead_letters(
+    state: State,
+    rule: str | None = None,
+    source: str | None = None,
+    after: int = Parameter(default=0, ge=0),
+    limit: int = Parameter(default=100, ge=1, le=10_000),
+) -> Response[bytes]:
+    """Events that were refused and wait, with field, rule and problem."""
+    found = _service(state).store.dead_letters(rule=rule, source=source, after_id=after, limit=limit)
+    rows = [{"id": d.id, **msgspec.to_builtins(d.letter), "state": d.state} for d in found]
+    return _json({"dead_letters": rows})
+
+
+@get("/metrics", include_in_schema=False, sync_to_thread=True)
+def metrics(state: State) -> Response[bytes]:
+    """Prometheus metrics."""
+    service = _service(state)
+    service.show_state()
+    return Response(service.metrics.page(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+@get("/healthz", summary="Is the process alive", tags=["operations"], sync_to_thread=False)
+def healthz() -> Response[bytes]:
+    """Answers as long as the process does."""
+    return _json({"status": "alive", "version": __version__})
+
+
+@get("/readyz", summary="Can it take events", tags=["operations"], sync_to_thread=True)
+def readyz(state: State) -> Response[bytes]:
+    """Ready when the engine is rebuilt, the writer lives and the store answers."""
+    service = _service(state)
+    try:
+        service.store.ping()
+    except StoreError as error:
+        return _problem(503, str(error), ready=False)
+    if not service.alive:
+        return _problem(503, "the writer is not running", ready=False)
+    return _json({"status": "ready", "settings_version": service.settings.version})
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def index(state: State) -> Response[bytes]:
+    """Where to go."""
+    paths = [
+        "/v1/alerts",
+        "/v1/counts",
+        "/v1/areas",
+        "/v1/categories",
+        "/v1/events",
+        "/openapi.json",
+        "/metrics",
+        "/readyz",
+    ]
+    return _json({"service": "earlywarning", "municipality": _service(state).register.names[0], "paths": paths})
+
+
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
+    """The OpenAPI document, with the bodies of POST /v1/events."""
+    return _json(openapi_document(request.app))
+
+
+def openapi_document(app: Litestar) -> dict[str, Any]:
+    """The API as an OpenAPI 3.1 document; events are described by their published schemas."""
+    document: dict[str, Any] = app.openapi_schema.to_schema()
+    defs: dict[str, Any] = {}
+    for kind in KINDS:
+        body = schema(kind)
+        defs[kind.capitalize()] = {k: v for k, v in body.items() if k not in ("$schema", "$id", "$defs")}
+    document.setdefault("components", {}).setdefault("schemas", {}).update(defs)
+    event = {"oneOf": [{"$ref": f"#/components/schemas/{k.capitalize()}"} for k in KINDS]}
+    send = document["paths"]["/v1/events"]["post"]
+    send["requestBody"] = {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"oneOf": [event, {"type": "array", "items": event}]}},
+            "application/x-ndjson": {"schema": {"type": "string", "description": "one event a line"}},
+        },
+    }
+    texts = {
+        "event_id": {"type": "string"},
+        "source": {"type": "string"},
+        "field": {"type": "string"},
+        "rule": {"type": "string"},
+    }
+    result = {
+        "type": "object",
+        "required": ["index", "outcome"],
+        "properties": {
+            "index": {"type": "integer", "description": "from 1"},
+            "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected"]},
+            **texts,
+            "problem": {"type": "string"},
+        },
+    }
+    answer = {
+        "type": "object",
+        "properties": {"counts": {"type": "object"}, "results": {"type": "array", "items": result}},
+    }
+    send["responses"] = {
+        "207": {"description": "a result for each event", "content": {"application/json": {"schema": answer}}},
+        "400": {"description": "the body holds no events at all"},
+        "413": {"description": "the body is too large"},
+        "415": {"description": "another content type"},
+        "503": {"description": "the store cannot keep it now; nothing was taken; send it again"},
+    }
+    return document
+
+
+def _refused(_: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    """Errors in the API's own words: never a trace, never a value that was sent."""
+    if isinstance(error, HTTPException):
+        extra = [
+            {"key": e.get("key"), "problem": "not of the kind that the API document says"}
+            for e in (error.extra if isinstance(error.extra, list) else [])
+            if isinstance(e, dict)
+        ]
+        words = {
+            400: "the request does not fit the API",
+            404: "there is nothing at this address",
+            413: "the body is too large",
+        }
+        return _problem(
+            error.status_code,
+            words.get(error.status_code, error.__class__.__name__),
+            **({"fields": extra} if extra else {}),
+        )
+    if isinstance(error, StoreError):
+        return _problem(503, str(error))
+    return _problem(500, f"an error of the service ({type(error).__name__})")
+
+
+def _no_sniffing(app: ASGIApp) -> ASGIApp:
+    """Answers are data: no browser is to guess another type or put them in a frame."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+                    (b"cache-control", b"no-store"),
+                ]
+            await send(message)
+
+        await app(scope, receive, with_headers)
+
+    return wrapped
+
+
+def make_app(service: Service) -> Litestar:
+    """The ASGI application of one service."""
+    return Litestar(
+        [
+            send_events, list_alerts, show_alert, counts, areas, categories, event_schema, dead_letters, metrics, healthz,
+            readyz, index, openapi,
+        ],
+        state=State({"service": service}),
+        openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
+        exception_handlers={Exception: _refused},
+        middleware=[_no_sniffing],
+        request_max_body_size=service.settings.service.max_body_megabytes << 20,
+    )  # fmt: skip
