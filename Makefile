@@ -1,13 +1,14 @@
 # Two commands: `make run` starts the service, `make test` runs all tests. `make check` is what a change must pass.
+# The tested versions first; one that does not start (a pyenv shim, say) or cannot make an environment is passed over.
 PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test check lock clean
 
 run: .venv/.runtime
-	$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality $(MUNICIPALITY))
+	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
 
 test: .venv/.development
 	$(BIN)/python -m pytest
@@ -19,29 +20,37 @@ check: .venv/.development
 	$(BIN)/lint-imports
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "The Python module venv is missing (on Debian: apt install python3-venv)"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed (on Debian: apt install python3-venv)," \
+	    "or name one: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
 
 # Byte code is compiled at install, so that no start pays for it.
 .venv/.runtime: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Setting up (once) ..."
 	@$(PIP) install --compile --require-hashes -r requirements.lock
-	@$(PIP) install --compile --no-deps --no-build-isolation -e .
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
-.venv/.development: requirements-dev.lock pyproject.toml | .venv/bin/python
+.venv/.development: requirements-dev.lock requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Setting up (once) ..."
 	@$(PIP) install --compile --require-hashes -r requirements-dev.lock
-	@$(PIP) install --compile --no-deps --no-build-isolation -e .
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@ .venv/.runtime
 
-LOCK := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe \
-	--no-header --extra parquet --extra postgresql
+# Pins are kept unless UPGRADE=--upgrade. Made on the oldest Python supported; no addresses in the files, which would tie
+# every user to the index of whoever made them. pip-tools stays out of .venv: it would follow pip, not the lock.
+LOCK := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL .venv-lock/bin/pip-compile $(UPGRADE) --quiet --generate-hashes --strip-extras \
+	--allow-unsafe --no-header --annotation-style line --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-lock: .venv/.development
-	$(PIP) install pip-tools
-	$(LOCK) --group build -o requirements.lock pyproject.toml
-	$(LOCK) --group build --group dev -o requirements-dev.lock pyproject.toml
+lock:
+	python3.11 -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install pip-tools==7.6.2
+	.venv-lock/bin/python -c '$(GROUP)' build | $(LOCK) --extra parquet --extra postgresql -o requirements.lock pyproject.toml -
+	.venv-lock/bin/python -c '$(GROUP)' dev | $(LOCK) -o requirements-dev.lock requirements.lock -
+	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,7 +1,6 @@
 """Prometheus metrics of the service, named by Prometheus' conventions, with a bounded number of label values."""
 
-from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +93,9 @@ class Metrics:
         self._sources.add(source)
         return source
 
-    def count_events(self, items: Iterable[tuple[str, str, str]]) -> None:
-        """Count (kind, source, outcome) of a batch."""
-        for (kind, source, outcome), n in Tally(items).items():
+    def count_events(self, tally: Mapping[tuple[str, str, str], int]) -> None:
+        """Count a batch by (kind, source, outcome)."""
+        for (kind, source, outcome), n in tally.items():
             self.events.labels(kind, self.source_label(source), outcome).inc(n)
 
     def count_changes(self, changes: Sequence[AlertChange]) -> None:

@@ -12,14 +12,11 @@ import msgspec
 from msgspec import Meta
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
-from earlywarning.core.events import FIELDS
 from earlywarning.settings_text import (
     address_problem,
-    encoding_problem,
-    field_value_problem,
     flatten,
-    problem_words,
-    time_pattern_problem,
+    mapping_problems,
+    value_problems,
     without_password,
 )
 
@@ -41,7 +38,13 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Municipality(_Section, frozen=True, kw_only=True):
     """Whom the service is for. language: of alerts and pages when nobody asks for another."""
 
-    code: Annotated[str, Meta(pattern="^[0-9A-Z][0-9A-Z-]{1,11}$")]
+    code: Annotated[
+        str,
+        Meta(
+            pattern="^[0-9A-Z][0-9A-Z-]{1,11}$",
+            description='2 to 12 digits, capital letters and hyphens in quotes, such as "0380"',
+        ),
+    ]
     name: Annotated[str, Meta(min_length=1, max_length=80)]
     timezone: str = "Europe/Stockholm"
     language: Language = "sv"
@@ -116,7 +119,7 @@ class Mapping(_Section, frozen=True, kw_only=True):
     skip: dict[str, list[str]] = {}
     timestamp_format: str = ""
     timezone: str = ""
-    delimiter: Annotated[str, Meta(pattern='^[^"\r\n]$')] = ","
+    delimiter: Annotated[str, Meta(pattern='^[^"\r\n]$', description="one character, such as , or ;")] = ","
     encoding: str = "utf-8"
 
 
@@ -126,7 +129,7 @@ class PoliceFeed(_Section, frozen=True, kw_only=True):
     enabled: bool = False
     url: str = "https://polisen.se/api/events"
     every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
-    user_agent: Annotated[str, Meta(pattern="^[ -~]*$", max_length=200)] = ""
+    user_agent: Annotated[str, Meta(pattern="^[ -~]*$", max_length=200, description="up to 200 plain ASCII characters")] = ""
     timeout_seconds: Annotated[float, Meta(gt=0, le=120)] = 20.0
 
 
@@ -147,7 +150,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     @property
     def version(self) -> str:
-        """12 hexadecimal digits of what influences judgement; comments, layout and the order of keys do not change it."""
+        """12 hexadecimal digits of what influences judgement; comments, layout and order do not change it."""
         d = self.detection
         ordered = msgspec.structs.replace(d, windows=sorted(d.windows), origins=sorted(d.origins), kinds=sorted(d.kinds))
         judged = [self.municipality, self.registers, self.events, ordered, self.alerts]
@@ -223,11 +226,10 @@ def _section(key: str, value: Any, kind: type[_Section], problems: list[str]) ->
         if name not in fields:
             problems.append(f"{key}.{name}: there is no such key; keys are {', '.join(fields)}")
             continue
-        try:
-            fine[name] = msgspec.convert(item, fields[name].type)
-        except msgspec.ValidationError as error:
-            problems.append(problem_words(f"{key}.{name}", str(error), item, fields[name].type))
+        if wrong := value_problems(f"{key}.{name}", item, fields[name].type):
+            problems += wrong
             continue
+        fine[name] = msgspec.convert(item, fields[name].type)
         if name == "timezone" and (kind is Municipality or item):
             try:
                 LocalCalendar(item)
@@ -236,25 +238,29 @@ def _section(key: str, value: Any, kind: type[_Section], problems: list[str]) ->
         elif isinstance(item, list) and len({repr(i) for i in item}) < len(item):
             problems.append(f"{key}.{name}: a value stands twice in {item}; each may stand once")
     problems += [f"{key}.{n}: is missing; it must be given" for n, f in fields.items() if f.required and n not in value]
-    _check_together(fine, kind, problems)
+    if not any(f.required for f in fields.values()):
+        known = {**msgspec.structs.asdict(kind()), **fine}
+        _check_together({n: v for n, v in known.items() if n in fine or n not in value}, kind, problems)
     complete = all(n in fine for n, f in fields.items() if f.required)
     return kind(**fine) if complete else None
 
 
-def _check_together(fine: dict[str, Any], kind: type[_Section], problems: list[str]) -> None:
-    """Rules beyond one key's own type. fine: the section's keys whose values are right in themselves."""
-    if kind is Detection:
-        least, most = fine.get("min_years", Detection().min_years), fine.get("years", Detection().years)
-        if least > most and "min_years" in fine:
+def _check_together(known: dict[str, Any], kind: type[_Section], problems: list[str]) -> None:
+    """Rules beyond one key's own type. known: values in force, without the keys that are wrong in themselves."""
+    if kind is Detection and known.keys() >= {"min_years", "years"}:
+        least, most = known["min_years"], known["years"]
+        if least > most:
             problems.append(f"detection.min_years: {least} is more than detection.years ({most}); allowed: 1 to {most}")
-    elif kind is StoreSection and "url" in fine:
-        scheme = fine["url"].partition(":")[0]
-        if not fine["url"].startswith("sqlite:///") and scheme not in ("postgresql", "postgresql+psycopg"):
-            problems.append(f"store.url: {scheme!r} is not a store; allowed: sqlite:///FILE or postgresql://USER@HOST/NAME")
+    elif kind is StoreSection and "url" in known:
+        scheme = known["url"].partition(":")[0]
+        if not known["url"].startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            problems.append(
+                f"store.url: {scheme[:20]!r} is not a store; allowed: sqlite:///FILE or postgresql://USER@HOST/NAME"
+            )
     elif kind is PoliceFeed:
-        if "url" in fine and (problem := address_problem(fine["url"])):
+        if problem := address_problem(known.get("url", "https://polisen.se")):
             problems.append(f"police_feed.url: {problem}")
-        if fine.get("enabled") and not fine.get("user_agent", "").strip():
+        if known.get("enabled") and not known.get("user_agent", "given").strip():
             problems.append(
                 "police_feed.user_agent: is empty, but the police ask who fetches; "
                 "write the service and who to reach, such as 'earlywarning (trygghet@example.se)'"
@@ -270,35 +276,8 @@ def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
         mapping = _section(f"mappings.{name}", item, Mapping, problems)
         if mapping is not None:
             out[name] = mapping
-            problems += [f"mappings.{name}.{problem}" for problem in _mapping_problems(mapping)]
+            problems += [f"mappings.{name}.{problem}" for problem in mapping_problems(mapping)]
     return out
-
-
-def _mapping_problems(mapping: Mapping) -> list[str]:
-    """What a mapping says that cannot become events, each with its key within the mapping."""
-    problems = []
-    for part in ("columns", "constants", "values"):
-        for field in getattr(mapping, part):
-            if field not in FIELDS:
-                problems.append(f"{part}.{field}: is no event field; allowed: {', '.join(FIELDS)}")
-    for field, constant in mapping.constants.items():
-        if field in mapping.columns:
-            problems.append(f"constants.{field}: is also in columns; keep one of the two")
-        elif field == "event_id":
-            problems.append("constants.event_id: all rows would be one event; name a column, or leave it out")
-        elif problem := field_value_problem(field, constant):
-            problems.append(f"constants.{field}: {problem}")
-    for field, translated in mapping.values.items():
-        if field in FIELDS and field not in mapping.columns:
-            problems.append(f"values.{field}: there is no columns.{field} whose values these could be; add it there")
-        for raw, meant in translated.items():
-            if meant and (problem := field_value_problem(field, meant)):
-                problems.append(f"values.{field}.{raw}: {problem}")
-    if problem := time_pattern_problem(mapping.timestamp_format):
-        problems.append(f"timestamp_format: {problem}")
-    if problem := encoding_problem(mapping.encoding):
-        problems.append(f"encoding: {problem}")
-    return problems
 
 
 def diff_settings(old: Settings, new: Settings) -> list[tuple[str, str, str]]:

@@ -2,100 +2,134 @@
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Protocol, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
 
-from earlywarning.core.events import KINDS, Report
+from earlywarning.core.events import FIELDS, KINDS, Report
 
 _FIELD_TYPES = {f.name: f.type for f in msgspec.structs.fields(Report)}
 _SAMPLE = datetime(2021, 11, 23, 17, 0)  # noqa: DTZ001  # only to try a pattern out
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
 
 
-def problem_words(key: str, message: str, value: Any, kind: Any) -> str:
-    """One problem: the key (down to the item that is wrong), the value's problem, and what is allowed.
+class _Mapping(Protocol):
+    """What a mapping in the settings says (see settings.Mapping)."""
 
-    message: as msgspec words it; kind: the type that the value was checked against.
-    """
-    what, _, where = message.partition(" - at ")
-    path = where.strip("`").removeprefix("key in ").strip("`").removeprefix("$")
-    words = what.replace("`", "")
-    shown, inner = value, _inner(kind)
-    for step in re.findall(r"\[(\d+|\.{3})\]", path):
-        # An item of a list has its number in the path; a dictionary's item shows only as "...".
-        if isinstance(shown, list) and step.isdigit():
-            key, shown, inner = f"{key}[{step}]", shown[int(step)], _item(inner)
-    got = "" if isinstance(shown, dict) else f", got {_short(shown)}"
-    return f"{key}: {words[:1].lower()}{words[1:]}{got}{_allowed(inner)}"
+    @property
+    def columns(self) -> dict[str, str]: ...
+    @property
+    def constants(self) -> dict[str, str]: ...
+    @property
+    def values(self) -> dict[str, dict[str, str]]: ...
+    @property
+    def timestamp_format(self) -> str: ...
+    @property
+    def encoding(self) -> str: ...
+
+
+def value_problems(key: str, value: Any, kind: Any) -> list[str]:
+    """Everything in a value that its type does not allow, each with its key (down to the item) and what is allowed."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        inner: list[str] = []
+        if get_origin(bare) is dict and isinstance(value, dict):
+            names, values = get_args(bare)
+            for name, item in value.items():
+                unknown = value_problems(f"{key}.{name}", name, names)
+                inner += unknown or value_problems(f"{key}.{name}", item, values)
+        elif get_origin(bare) is list and isinstance(value, list):
+            for i, item in enumerate(value):
+                inner += value_problems(f"{key}[{i}]", item, get_args(bare)[0])
+        return inner or [f"{key}: {_short(value)} is not allowed; allowed: {_allowed(kind)}"]
+    return []
 
 
 def _short(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _inner(kind: Any) -> Any:
+def _allowed(kind: Any) -> str:
+    """What a value of this type may be, in words."""
     info = msgspec.inspect.type_info(kind)
-    return info.type if isinstance(info, msgspec.inspect.Metadata) else info
+    if isinstance(info, msgspec.inspect.Metadata):
+        return str((info.extra_json_schema or {}).get("description") or _allowed_by(info.type))
+    return _allowed_by(info)
 
 
-def _item(info: Any) -> Any:
-    return info.item_type if isinstance(info, msgspec.inspect.ListType) else info
-
-
-def _allowed(info: Any) -> str:
-    """What a value of this type may be, as the end of a sentence."""
+def _allowed_by(info: msgspec.inspect.Type) -> str:
     match info:
         case msgspec.inspect.LiteralType(values=values):
-            return f"; allowed: {', '.join(map(str, values))}"
-        case msgspec.inspect.ListType(item_type=item):
-            return f"; allowed: a list{_allowed(item).replace('; allowed:', ' of')}"
-        case msgspec.inspect.DictType(key_type=msgspec.inspect.LiteralType(values=values)):
-            return f"; allowed keys: {', '.join(map(str, values))}, each with a text"
-        case msgspec.inspect.DictType():
-            return "; allowed: texts by name"
+            return ", ".join(map(str, values))
+        case msgspec.inspect.ListType(item_type=item, min_length=low):
+            return f"a list of {_allowed_by(item)}{', not empty' if low else ''}"
+        case msgspec.inspect.DictType(value_type=item, min_length=low):
+            return f"names, each with {_allowed_by(item)}{', not empty' if low else ''}"
         case msgspec.inspect.BoolType():
-            return "; allowed: true, false"
-        case msgspec.inspect.StrType(pattern=str(pattern)):
-            return f"; allowed: text like {pattern}"
+            return "true, false"
         case msgspec.inspect.StrType(min_length=low, max_length=high):
-            return f"; allowed: text{f' of {low} to {high} characters' if high else ''}"
+            return f"text{f' of {low or 0} to {high} characters' if high else ', not empty' if low else ''}"
         case msgspec.inspect.IntType(ge=low, le=high):
-            return f"; allowed: {low} to {high}"
-        case msgspec.inspect.FloatType(ge=None, gt=low, le=high):
-            return f"; allowed: above {low:g}, up to {high:g}"
-        case msgspec.inspect.FloatType(ge=low, le=high):
-            return f"; allowed: {low:g} to {high:g}"
-        case msgspec.inspect.UnionType():
-            return "; allowed: a day such as 2015-01-01"
-    return ""
+            return f"whole numbers from {low} to {high}" if low is not None and high is not None else "whole numbers"
+        case msgspec.inspect.FloatType(ge=low, gt=above, le=high):
+            return f"numbers {f'above {above:g}' if low is None else f'from {low:g}'} to {high:g}"
+        case msgspec.inspect.DateType():
+            return "a day such as 2015-01-01"
+        case msgspec.inspect.DateTimeType():
+            return "a time with an offset such as 2015-01-01T17:00+01:00"
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(_allowed_by(t) for t in types if not isinstance(t, msgspec.inspect.NoneType))
+        case msgspec.inspect.Metadata(type=inner):
+            return _allowed_by(inner)
+    return type(info).__name__.removesuffix("Type").lower()
 
 
-def field_value_problem(field: str, text: str) -> str:
+def mapping_problems(mapping: _Mapping) -> list[str]:
+    """What a mapping says that cannot become events, each with its key within the mapping."""
+    problems = []
+    for part in ("columns", "constants", "values"):
+        for field in getattr(mapping, part):
+            if field not in FIELDS:
+                problems.append(f"{part}.{field}: is no event field; allowed: {', '.join(FIELDS)}")
+    for field, constant in mapping.constants.items():
+        if field in mapping.columns:
+            problems.append(f"constants.{field}: is also in columns; keep one of the two")
+        elif field == "event_id":
+            problems.append("constants.event_id: all rows would be one event; name a column, or leave it out")
+        elif problem := _field_value_problem(field, constant):
+            problems.append(f"constants.{field}: {problem}")
+    for field, translated in mapping.values.items():
+        if field in FIELDS and field not in mapping.columns:
+            problems.append(f"values.{field}: there is no columns.{field} whose values these could be; add it there")
+        for raw, meant in translated.items():
+            if meant and (problem := _field_value_problem(field, meant)):
+                problems.append(f"values.{field}.{raw}: {problem}")
+    if problem := _time_pattern_problem(mapping.timestamp_format):
+        problems.append(f"timestamp_format: {problem}")
+    if problem := _encoding_problem(mapping.encoding):
+        problems.append(f"encoding: {problem}")
+    return problems
+
+
+def _field_value_problem(field: str, text: str) -> str:
     """What is wrong with a text as the value of an event field; empty when nothing is, or the field is unknown."""
     if field == "kind":
-        return "" if text in KINDS else f"{_short(text)} is not a kind; allowed: {', '.join(KINDS)}"
+        return "" if text in KINDS else f"{_short(text)} is not allowed; allowed: {', '.join(KINDS)}"
     if field not in _FIELD_TYPES:
         return ""
     try:
         msgspec.convert(text, _FIELD_TYPES[field], strict=False)
-    except msgspec.ValidationError as error:
-        values = getattr(_without_none(_FIELD_TYPES[field]), "values", ())
-        allowed = f"; allowed: {', '.join(map(str, values))}" if values else ""
-        return f"{str(error).replace('`', '')}, got {_short(text)}{allowed}"
+    except msgspec.ValidationError:
+        allowed = _allowed_by(msgspec.inspect.type_info(_FIELD_TYPES[field]))
+        return f"{_short(text)} is not allowed; allowed: {allowed}"
     return ""
 
 
-def _without_none(kind: Any) -> Any:
-    info = _inner(kind)
-    if isinstance(info, msgspec.inspect.UnionType):
-        return next(t for t in info.types if not isinstance(t, msgspec.inspect.NoneType))
-    return info
-
-
-def time_pattern_problem(pattern: str) -> str:
+def _time_pattern_problem(pattern: str) -> str:
     """Why times cannot be read by this strptime pattern; empty when they can. An empty pattern means ISO 8601."""
     if not pattern:
         return ""
@@ -108,7 +142,7 @@ def time_pattern_problem(pattern: str) -> str:
     return ""
 
 
-def encoding_problem(name: str) -> str:
+def _encoding_problem(name: str) -> str:
     """Why a file cannot be read with this encoding; empty when it can."""
     try:
         "".encode(name)

@@ -142,8 +142,9 @@ def _through(file: EventFile, progress: Progress, task: TaskID, take: object) ->
 
 def _take(service: Service, supply: Supply, tally: Tally) -> None:
     (taken,) = service.take([supply], datetime.now(UTC))
-    tally.outcomes.update(o for o in taken.outcomes if o != "rejected")
-    tally.outcomes["rejected"] += len(taken.rejections)
+    tally.outcomes.update(taken.outcomes)
+    # Events that could not even be decoded have no outcome of their own: rejections count them all.
+    tally.outcomes["rejected"] += len(taken.rejections) - taken.outcomes.count("rejected")
     tally.rules.update(r.rule for r in taken.rejections)
 
 

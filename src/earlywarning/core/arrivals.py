@@ -30,7 +30,8 @@ class Arrivals:
     def __init__(self) -> None:
         self._lags: dict[int, Ints] = {}  # by day of arrival: (2 kinds, LONGEST_LAG + 1) events
         self._lags_before = np.zeros((2, LONGEST_LAG + 1), dtype=np.int64)
-        self._by_source: dict[int, dict[int, int]] = {}
+        self._by_source: dict[int, dict[int, int]] = {}  # the last RECENT days on which it sent
+        self._first: dict[int, int] = {}
         self._kinds: dict[int, set[int]] = {}
 
     def add(self, day: int, kind: Ints, lag: Ints, source: Ints) -> None:
@@ -41,12 +42,17 @@ class Arrivals:
         for number, n in zip(numbers.tolist(), events.tolist(), strict=True):
             days = self._by_source.setdefault(number // 2, {})
             days[day] = days.get(day, 0) + n
+            self._first.setdefault(number // 2, day)
             self._kinds.setdefault(number // 2, set()).add(number % 2)
 
     def begin_day(self, day: int) -> None:
         """Days before `day` are closed: their lags are what is known from now on."""
         for closed in [d for d in self._lags if d < day]:
             self._lags_before += self._lags.pop(closed)
+        for days in self._by_source.values():
+            last = max(days)
+            for old in [d for d in days if d <= last - RECENT - 1]:
+                del days[old]
 
     def missing_share(self, kind: int, first_day: int, last_day: int, today: int) -> float:
         """Share of a window's events that usually are not recorded yet on `today` (0..1)."""
@@ -66,9 +72,11 @@ class Arrivals:
                 continue
             last = max(closed)
             gap = today - 1 - last
-            begin = max(min(closed), last - RECENT + 1)
+            if gap < _SHORTEST:
+                continue
+            begin = max(self._first[source], last - RECENT + 1)
             sent = sum(n for d, n in days.items() if begin <= d <= last)
-            if gap < _SHORTEST or sent < _FEWEST:
+            if sent < _FEWEST:
                 continue
             # A Poisson stream of that rate pauses for `gap` days about rate * exp(-rate * gap) times a day.
             rate = sent / (last - begin + 1)

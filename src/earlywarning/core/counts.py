@@ -4,6 +4,8 @@ A series is (kind of source, area of any level, category of any level). Counts a
 sums are exact and do not depend on the order in which events arrive.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,8 +86,11 @@ class CountCube:
             self.first_day = first_day
         rows = last_day - self.first_day + 2
         if rows > len(self._sums):
-            room = max(rows + 64, len(self._sums) * 5 // 4)
-            self._sums = np.concatenate([self._sums, np.zeros((room - len(self._sums), self.series), np.int64)])
+            room = max(rows + 64, len(self._sums) * 3 // 2)
+            # Rows behind the last day are filled as days are added, not before.
+            grown = np.empty((room, self.series), dtype=np.int64)
+            grown[: self.last_day - self.first_day + 2] = self._sums[: self.last_day - self.first_day + 2]
+            self._sums = grown
         if last_day > self.last_day:
             at = self.last_day - self.first_day + 1
             self._sums[at + 1 : rows] = self._sums[at]
@@ -122,9 +127,19 @@ class CountCube:
             self._sums[np.ix_(self.upto(last_days), series)] - self._sums[np.ix_(self.upto(last_days - length), series)]
         )
 
+    def windows(self, series: Ints, last_days: Ints, lengths: Sequence[int]) -> Ints:
+        """Units in windows of several lengths ending on last_days: (len(lengths), len(last_days), len(series))."""
+        starts = [self.upto(last_days - length) for length in lengths]
+        rows, place = np.unique(np.concatenate([self.upto(last_days), *starts]), return_inverse=True)
+        sums = self._sums[rows[:, None], series]
+        place = place.reshape(len(lengths) + 1, len(last_days))
+        return np.asarray(sums[place[0]] - sums[place[1:]])
+
     def window_all(self, last_day: int, length: int) -> Ints:
         """Units in the window ending on last_day, for all series: (series,)."""
-        high, low = self.upto(np.array([last_day, last_day - length])).tolist()
+        assert self.first_day is not None  # noqa: S101  # callers ask `begun` first
+        most = self.last_day - self.first_day + 1
+        high, low = (min(max(day - self.first_day + 1, 0), most) for day in (last_day, last_day - length))
         return np.asarray(self._sums[high] - self._sums[low])
 
     def daily(self, series: Ints, first_day: int, last_day: int) -> NDArray[np.float64]:

@@ -5,10 +5,11 @@ The engine holds one municipality. Its clock is event time: it moves on with the
 how the events were cut into batches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,9 +23,9 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes
 from earlywarning.core.counts import CountCube, SeriesSpace
 from earlywarning.core.detectors.threshold import chance, status_note
-from earlywarning.core.events import AnyEvent, Rejection, rejection
+from earlywarning.core.events import KINDS, AnyEvent, Rejection, rejection
 from earlywarning.core.explain import explain
-from earlywarning.core.ledger import CONTENT, STANDING, Ledger, Row
+from earlywarning.core.ledger import CONTENT, STANDING, Ledger
 from earlywarning.core.pages import decode_page, encode_page, join_pages
 from earlywarning.core.watch import Standing, Watch, WatchSettings
 
@@ -47,12 +48,14 @@ class EngineSettings(NamedTuple):
 class Ingested(NamedTuple):
     """What became of each event of a batch, in its order, and why some were rejected.
 
+    tally: how many events let in had which (kind, source, outcome).
     lateness: for the kinds of the events let in, how many hours later than it happened each was recorded.
     newest: by source, the hour (since the epoch) of its newest recording.
     """
 
     outcomes: list[Outcome]
     rejections: list[Rejection]
+    tally: Mapping[tuple[str, str, str], int] = {}
     lateness: tuple[NDArray[np.int8], Ints] = (np.empty(0, np.int8), np.empty(0, np.int64))
     newest: Mapping[str, int] = {}
 
@@ -100,88 +103,63 @@ class Engine:
             return Ingested([], [])
         batch, rejections = admit(events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now)
         outcomes: list[Outcome] = ["rejected"] * len(events)
+        tally: dict[tuple[str, str, str], int] = {}
         if len(batch.position):
-            for position, outcome in self._take(batch, events, rejections):
-                outcomes[position] = outcome
+            said = self._take(batch, events, rejections)
+            tally = _tally(batch, said)
+            if len(said) == len(events):
+                outcomes = said.tolist()
+            else:
+                for position, outcome in zip(batch.position.tolist(), said.tolist(), strict=True):
+                    outcomes[position] = outcome
         newest = {name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)}
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
-        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), lateness, newest)
+        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), tally, lateness, newest)
 
-    def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]) -> list[tuple[int, Outcome]]:
+    def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]) -> NDArray[np.str_]:
         arrived = np.maximum.accumulate(self.calendar.day_of(batch.recorded))
         if self.today is None:
             self._start(int(arrived[0]))
         assert self.today is not None  # noqa: S101  # _start has set it; for the type checker
         arrived = np.maximum(arrived, self.today)
         columns = self._columns(batch, arrived)
-        held = self.ledger.index.find(batch.key)
-        _, inverse, times = np.unique(batch.key, return_inverse=True, return_counts=True)
-        once = times[inverse] == 1
-        fresh = once & (held < 0)
-        again = self._said_before(columns, held, once)
-        outcomes: list[tuple[int, Outcome]] = [(p, "accepted") for p in batch.position[fresh].tolist()]
-        outcomes += [(p, "repeated") for p in batch.position[again].tolist()]
-        rows = self.ledger.append({name: values[fresh] for name, values in columns.items()})
-        self.ledger.index.put(columns["key"][fresh].tolist(), rows.tolist())
-        added, added_at = [rows], [np.flatnonzero(fresh)]
-        removed: list[int] = []
-        removed_at: list[int] = []
-        for i in np.flatnonzero(~fresh & ~again).tolist():
-            new: Row = {name: int(values[i]) for name, values in columns.items()}
-            old = int(self.ledger.index.find(batch.key[i : i + 1])[0])
-            outcome = self._against_held(new, old)
-            position = int(batch.position[i])
-            if outcome == "rejected":
-                event = events[position]
-                item = {
-                    "kind": "report" if new["kind"] else "incident",
-                    "event_id": event.event_id,
-                    "source": event.source,
-                }
-                problem = f"revision {new['revision']} is held with other content; raise the revision with each correction"
-                rejections.append(rejection(position, item, "revision", "revision-conflict", problem))
-            outcomes.append((position, outcome))
-            if outcome not in ("accepted", "replaced"):
-                continue
-            number = self.ledger.append({name: values[i : i + 1] for name, values in columns.items()})
-            self.ledger.index.put([new["key"]], number.tolist())
-            added.append(number)
-            added_at.append(np.array([i]))
-            if outcome == "replaced":
-                self.ledger.supersede(old, new["arrived"])
-                removed.append(old)
-                removed_at.append(i)
+        said = np.empty(len(batch.position), dtype="<U8")
+        added, added_at, removed, removed_at = ([np.empty(0, dtype=np.int64)] for _ in range(4))
+        # Events of one id are taken one after the other: all first ones together, then all second ones, and so on.
+        for at in _rounds(batch.key):
+            held = self.ledger.index.find(batch.key[at])
+            says = self._compare(columns, at, held)
+            said[at] = says
+            for i in at[says == "rejected"].tolist():
+                rejections.append(_conflict(int(batch.position[i]), int(batch.revision[i]), events[batch.position[i]]))
+            new, replaced = at[(says == "accepted") | (says == "replaced")], says == "replaced"
+            rows = self.ledger.append({name: values[new] for name, values in columns.items()})
+            self.ledger.index.put(batch.key[new], rows)
+            self.ledger.supersede(held[replaced], arrived[at[replaced]])
+            added.append(rows)
+            added_at.append(new)
+            removed.append(held[replaced])
+            removed_at.append(at[replaced])
+        gone = np.concatenate(removed)
         entries = self._entries(
-            np.concatenate([*added, np.array(removed, dtype=np.int64)]),
-            np.concatenate([*added_at, np.array(removed_at, dtype=np.int64)]),
-            len(removed),
+            np.concatenate([*added, gone]),
+            np.concatenate([*added_at, *removed_at]),
+            len(gone),
         )
         self._run(batch, arrived, entries)
-        return outcomes
+        return said
 
-    def _said_before(
-        self, columns: Mapping[str, NDArray[np.generic]], held: Ints, once: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Which events say nothing new: an earlier revision, or the held one with the same content."""
-        known = once & (held >= 0)
-        out = known.copy()
-        rows = held[known]
-        revision = self.ledger.column("revision")[rows].astype(np.int64)
-        same = columns["revision"][known] == revision
+    def _compare(self, columns: Mapping[str, NDArray[np.generic]], at: Ints, held: Ints) -> NDArray[np.str_]:
+        """What each event says beside the held revision of it: accepted, repeated, replaced or rejected."""
+        says = np.full(len(at), "accepted", dtype="<U8")
+        known = held >= 0
+        rows, these = held[known], at[known]
+        new, old = columns["revision"][these].astype(np.int64), self.ledger.column("revision")[rows].astype(np.int64)
+        same = np.ones(len(rows), dtype=bool)
         for name in CONTENT:
-            same &= self.ledger.column(name)[rows] == columns[name][known]
-        out[known] = same | (columns["revision"][known].astype(np.int64) < revision)
-        return out
-
-    def _against_held(self, new: Row, old: int) -> Outcome:
-        if old < 0:
-            return "accepted"
-        revision = int(self.ledger.column("revision")[old])
-        if new["revision"] > revision:
-            return "replaced"
-        if new["revision"] == revision and not self.ledger.same_content(old, new):
-            return "rejected"
-        return "repeated"
+            same &= self.ledger.column(name)[rows] == columns[name][these]
+        says[known] = np.where(new > old, "replaced", np.where((new < old) | same, "repeated", "rejected"))
+        return says
 
     def _columns(self, batch: EventBatch, arrived: Ints) -> dict[str, NDArray[np.generic]]:
         sources = np.array([self._source(name) for name in batch.sources], dtype=np.int64)
@@ -313,11 +291,11 @@ class Engine:
         self.cube.add(series, day, units)
         self.watch.note_late(self.today, series, day, units)
         touched = np.unique(series)
-        taken: dict[int, int] = {}
-        if (units < 0).any():
-            for number, n in zip(series[units < 0].tolist(), units[units < 0].tolist(), strict=True):
-                taken[number] = taken.get(number, 0) - n
-        standing = self.watch.standing(touched, removed=taken or None)
+        taken = None
+        if (less := units < 0).any():
+            taken = np.zeros(len(touched), dtype=np.int64)
+            np.add.at(taken, np.searchsorted(touched, series[less]), -units[less])
+        standing = self.watch.standing(touched, removed=taken)
         crossings = []
         for i in range(len(standing.series)):
             if self.book.holds(int(standing.series[i]), int(standing.window[i])):
@@ -328,8 +306,8 @@ class Engine:
             if crossed is not None:
                 crossings.append((*crossed, i))
         self._raise([(p, i) for p, _, i in crossings], standing, 0, recorded, {i: observed for _, observed, i in crossings})
-        if taken:
-            standing = self.watch.standing(touched)
+        if taken is not None:
+            standing = standing.without(touched, taken, self.settings.watch.min_count)
         self._refresh(touched, standing)
 
     def _crossing(self, standing: Standing, i: int, position: Ints, units: Ints) -> tuple[int, float] | None:
@@ -468,7 +446,7 @@ class Engine:
         columns["source"] = np.array([self._source(s) for s in rows.codes["source"]], dtype=np.int64)[columns["source"]]
         numbers = self.ledger.append(columns)
         order = np.argsort(columns["revision"], kind="stable")  # the highest revision is put last and found
-        self.ledger.index.put(columns["key"][order].tolist(), numbers[order].tolist())
+        self.ledger.index.put(columns["key"][order].astype(np.uint64), numbers[order])
         event, day, _ = self.calendar.spread(columns["start"].astype(np.int64), columns["end"].astype(np.int64))
         self.ledger.stand_on(numbers[event], day)
         self.clock_hour = clock_hour
@@ -541,6 +519,35 @@ class Engine:
             now = arrived == day
             kind, source = (column(name)[rows][now].astype(np.int64) for name in ("kind", "source"))
             self.arrivals.add(day, kind, lag[now], source)
+
+
+def _rounds(keys: NDArray[np.uint64]) -> Iterator[Ints]:
+    """Places of the first events of each key, then of the second ones, and so on."""
+    order = np.argsort(keys, kind="stable")
+    first = np.append(True, keys[order][1:] != keys[order][:-1])[: len(keys)]
+    begin = np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))
+    rank = np.empty(len(keys), dtype=np.int64)
+    rank[order] = np.arange(len(keys)) - begin
+    for number in range(int(rank.max(initial=-1)) + 1):
+        yield np.flatnonzero(rank == number)
+
+
+def _tally(batch: EventBatch, said: NDArray[np.str_]) -> dict[tuple[str, str, str], int]:
+    """Events by kind, source and outcome."""
+    names, which = np.unique(said, return_inverse=True)
+    numbers, counts = np.unique((which * len(batch.sources) + batch.source) * 2 + batch.kind, return_counts=True)
+    out: dict[tuple[str, str, str], int] = {}
+    for number, n in zip(numbers.tolist(), counts.tolist(), strict=True):
+        rest, kind = divmod(number, 2)
+        outcome, source = divmod(rest, len(batch.sources))
+        out[KINDS[kind], batch.sources[source], str(names[outcome])] = n
+    return out
+
+
+def _conflict(position: int, revision: int, event: AnyEvent) -> Rejection:
+    item = msgspec.to_builtins(event)
+    problem = f"revision {revision} is held with other content; raise the revision with each correction"
+    return rejection(position, item, "revision", "revision-conflict", problem)
 
 
 def followed(alert: Alert, clock_day: int, settings: EngineSettings) -> bool:

@@ -6,12 +6,12 @@ was ever fitted or judged can be recomputed.
 """
 
 from array import array
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+_FEW = 2_000  # keys that are put one by one, as live events are
 STANDING = 2**31 - 1  # superseded: not yet
 
 COLUMNS: dict[str, str] = {
@@ -32,8 +32,6 @@ COLUMNS: dict[str, str] = {
     "retracted": "?",
 }
 CONTENT = ("start", "end", "area", "category", "kind", "origin", "severity", "concern", "retracted")
-
-Row = dict[str, int]
 
 
 class KeyIndex:
@@ -57,17 +55,20 @@ class KeyIndex:
             found = np.where(recent >= 0, recent, found)
         return found
 
-    def put(self, keys: Iterable[int], rows: Iterable[int]) -> None:
+    def put(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         """Point keys to rows; a key that is held already points to the new row."""
-        self._recent.update(zip(keys, rows, strict=True))
-        if len(self._recent) > max(20_000, len(self._keys) // 8):
-            self._merge()
-
-    def _merge(self) -> None:
-        new_keys = np.fromiter(self._recent.keys(), dtype=np.uint64, count=len(self._recent))
-        new_rows = np.fromiter(self._recent.values(), dtype=np.int64, count=len(self._recent))
-        keys, rows = np.concatenate([self._keys, new_keys]), np.concatenate([self._rows, new_rows])
-        order = np.argsort(keys, kind="stable")  # stable: of equal keys the newer row stands last and is kept
+        if len(keys) < _FEW:
+            self._recent.update(zip(keys.tolist(), rows.tolist(), strict=True))
+            if len(self._recent) < _FEW * 10:
+                return
+            keys, rows = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+        recent_keys = np.fromiter(self._recent.keys(), dtype=np.uint64, count=len(self._recent))
+        recent_rows = np.fromiter(self._recent.values(), dtype=np.int64, count=len(self._recent))
+        keys, rows = np.concatenate([recent_keys, keys]), np.concatenate([recent_rows, rows])
+        order = np.argsort(keys, kind="stable")
+        keys, rows = np.concatenate([self._keys, keys[order]]), np.concatenate([self._rows, rows[order]])
+        # Two sorted runs: a stable sort merges them, and of equal keys the newer row stands last and is kept.
+        order = np.argsort(keys, kind="stable")
         keys, rows = keys[order], rows[order]
         last = np.append(keys[1:] != keys[:-1], True)
         self._keys, self._rows, self._recent = keys[last], rows[last], {}
@@ -120,18 +121,9 @@ class Ledger:
         for begin, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(days)], strict=True):
             self._days.setdefault(int(days[begin]), array("I")).frombytes(rows[begin:stop].tobytes())
 
-    def row(self, number: int) -> Row:
-        """One row as whole numbers."""
-        return {name: int(column[number]) for name, column in self._columns.items()}
-
-    def supersede(self, number: int, day: int) -> None:
-        """The row is no longer part of the counts from `day` on."""
-        self._columns["superseded"][number] = day
-
-    def same_content(self, number: int, other: Row) -> bool:
-        """Whether a row says the same as another of its revision."""
-        row = self.row(number)
-        return all(row[name] == other[name] for name in CONTENT)
+    def supersede(self, rows: NDArray[np.int64], days: NDArray[np.int64]) -> None:
+        """The rows are no longer part of the counts from these days on."""
+        self._columns["superseded"][rows] = days
 
     def days(self) -> list[int]:
         """Local days that have a page, in order."""

@@ -6,7 +6,9 @@ A finding names the rule and the place in the text, never the value. Cheap patte
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import phonenumbers
@@ -52,15 +54,19 @@ _MAIL = re.compile(r"[\w.!#$%&'*/=?^`{|}~+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){
 _PHONE = re.compile(r"(?<![\w+])(?:\+|00|0)[1-9](?:[ ()/.\-\u2010-\u2015\u2212]{0,3}[0-9]){5,14}(?![0-9])")
 # Three letters without I, Q, V and the Swedish ones, two digits, then a digit or a letter other than O.
 _PLATE = re.compile(r"(?<![^\W_])[A-HJ-PR-UW-Z]{3}[ \-]?[0-9]{2}(?:[0-9]|[A-HJ-NPR-UW-Z])(?![^\W_])", re.IGNORECASE)
-# What any finding needs: an at sign, or six digits near each other, or a plate.
-_POSSIBLE = re.compile(rf"@|[0-9][0-9 ().{_DASH}/]{{4,}}[0-9]|(?<![^\W_])[A-Za-z]{{3}}[ \-]?[0-9]{{2}}[0-9A-Za-z](?![^\W_])")
-_PLAIN = re.compile(r"[0-9]{1,9}|[A-Za-z]{1,12}[0-9]{4,9}|[A-Za-z_]+")
+# What any finding needs: an at sign, ten digits, the beginning of a telephone number, or a plate.
+_POSSIBLE = re.compile(
+    rf"@|[0-9](?:[ .{_DASH}]{{0,3}}[0-9]){{9}}|(?<![\w+])(?:\+|0)[0-9]|"
+    r"(?<![^\W_])[A-HJ-PR-UW-Za-hj-pr-uw-z]{3}[ \-]?[0-9]{2}[0-9A-Za-z](?![^\W_])"
+)
+# Texts of these shapes break no rule: whole numbers, letters with a running number, codes of letters.
+_PLAIN = re.compile(r"[1-9][0-9]{0,8}|[A-Za-z]{1,12}[0-9]{4,9}|[A-Za-z_]{4,40}-[1-9][0-9]{0,8}|[A-Za-z_]+")
 _LONGEST = 4096
 
 
 def find_personal_data(text: str) -> Finding | None:
     """The first finding in a text of any length, or None. Unicode digits and widths are read as plain ones."""
-    if _PLAIN.fullmatch(text) and not _PLATE.fullmatch(text):
+    if _PLAIN.fullmatch(text):
         return None
     if not text.isascii():
         plain = unicodedata.normalize("NFKC", text)
@@ -132,14 +138,19 @@ def screen_values(values: Sequence[str]) -> dict[int, str]:
     return found
 
 
-def _suspects(joined: str, values: Sequence[str]) -> Sequence[int]:
-    """Values that a pattern over all of them at once does not clear."""
+def _suspects(joined: str, values: Sequence[str]) -> Iterable[int]:
+    """Values that one pattern over all of them at once does not clear."""
     if joined.count("\n") != len(values) - 1:
         return range(len(values))
-    if not _POSSIBLE.search(joined):
-        return ()
     plain = _PLAIN.fullmatch
-    return [i for i, value in enumerate(values) if not plain(value) or len(value) <= 8]
+    rest = [i for i, value in enumerate(values) if not plain(value)]
+    if not rest:
+        return ()
+    places = [match.start() for match in _POSSIBLE.finditer("\n".join([values[i] for i in rest]))]
+    if not places:
+        return ()
+    ends = list(accumulate(len(values[i]) + 1 for i in rest))
+    return sorted({rest[bisect_right(ends, place)] for place in places})
 
 
 def mask(text: str) -> str:

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 WEEK = 7
 YEAR = 52 * WEEK  # a year back in whole weeks, so that weekdays agree
 HALF_WIDTH = 3  # weeks to either side that count as the same weeks of an earlier year
+EARS_STEPS = 16  # past windows that the EARS methods look at, with room for C3's gap
 _CHUNK = 2048  # series fitted together
 
 
@@ -56,6 +57,13 @@ class Standing(NamedTuple):
     dispersion: Floats
     p_value: Floats
     status: NDArray[np.int8]
+
+    def without(self, series: Ints, removed: Ints, min_count: int) -> "Standing":
+        """What still stands when `removed` units are taken away from each of `series` (sorted, all of them in it)."""
+        less = removed[np.searchsorted(series, self.series)] / UNIT
+        left = self._replace(observed=self.observed - less)
+        left = left.take((left.observed > left.upper_bound) & (left.observed >= min_count))
+        return left._replace(p_value=chance(left.observed, left.expectation, left.dispersion))
 
     def take(self, which: NDArray[np.bool_] | Ints) -> "Standing":
         return Standing._make([column[which] for column in self])
@@ -117,7 +125,8 @@ class Watch:
         every = np.arange(len(self.space))
         for w in range(len(self.settings.windows)):
             for begin in range(0, len(every), _CHUNK):
-                self._fit(every[begin : begin + _CHUNK], w, day)
+                part = every[begin : begin + _CHUNK]
+                self._fit(part, np.full(len(part), w), np.full(len(part), day))
         return len(every) * len(self.settings.windows)
 
     def fit_next(self, slice_: int = 256) -> bool:
@@ -128,7 +137,8 @@ class Watch:
         w, begin = divmod(self._next_fit, len(self.space))
         if w >= windows:
             return False
-        self._fit(np.arange(begin, min(begin + slice_, len(self.space))), w, self.today)
+        part = np.arange(begin, min(begin + slice_, len(self.space)))
+        self._fit(part, np.full(len(part), w), np.full(len(part), self.today))
         self._next_fit = w * len(self.space) + min(begin + slice_, len(self.space))
         return True
 
@@ -165,19 +175,34 @@ class Watch:
                 units[at[i], covers] -= late_units[i]
         return units / UNIT
 
-    def _fit(self, series: Ints, w: int, day: int) -> None:
-        slot, length, years = day % self._slots, self.settings.windows[w], self.years_at(day)
-        missing = series[np.isnan(self._upper[slot, w, series])]
-        if not len(missing):
-            return
-        method = self.settings.method
-        step, steps = (WEEK, 52 * years + HALF_WIDTH) if method == "farrington-flexible" else (length, 16)
-        history = self.history(missing, length, day, step, steps)
-        fit = standing_threshold(method, history, years=years, alpha=self.alpha, settings=self.settings.threshold)
-        self._upper[slot, w, missing] = fit.upper_bound
-        self._expectation[slot, w, missing] = fit.expectation
-        self._dispersion[slot, w, missing] = fit.dispersion
-        self._status[slot, w, missing] = fit.status
+    def _fit(self, series: Ints, w: Ints, day: Ints) -> None:
+        """Fit what is not fitted yet of these series, window numbers and last days (arrays of one length).
+
+        The design of a baseline looks back in weeks from the judged day, so it is the same for all windows and days
+        with as many years behind them: they are fitted together.
+        """
+        missing = np.isnan(self._upper[day % self._slots, w, series])
+        series, w, day = series[missing], w[missing], day[missing]
+        every = np.array([self.years_at(d) for d in day.tolist()], dtype=np.int64)
+        for years in np.unique(every).tolist():
+            at = np.flatnonzero(every == years)
+            history = self._histories(series[at], w[at], day[at], years)
+            fit = standing_threshold(
+                self.settings.method, history, years=years, alpha=self.alpha, settings=self.settings.threshold
+            )
+            place = (day[at] % self._slots, w[at], series[at])
+            self._upper[place], self._expectation[place] = fit.upper_bound, fit.expectation
+            self._dispersion[place], self._status[place] = fit.dispersion, fit.status
+
+    def _histories(self, series: Ints, w: Ints, day: Ints, years: int) -> Floats:
+        weekly = self.settings.method == "farrington-flexible"
+        steps = 52 * years + HALF_WIDTH if weekly else EARS_STEPS
+        out = np.empty((len(series), steps))
+        for number, last in sorted(set(zip(w.tolist(), day.tolist(), strict=True))):
+            these = (w == number) & (day == last)
+            length = self.settings.windows[number]
+            out[these] = self.history(series[these], length, last, WEEK if weekly else length, steps)
+        return out
 
     # ---- the fast speed -------------------------------------------------------------------------------------------
 
@@ -187,44 +212,40 @@ class Watch:
             return np.empty(0, dtype=np.int64)
         return np.arange(self.today - self.settings.lateness, self.today + 1)
 
-    def standing(self, series: Ints, ends: Ints | None = None, removed: dict[int, int] | None = None) -> Standing:
+    def standing(self, series: Ints, ends: Ints | None = None, removed: Ints | None = None) -> Standing:
         """Which windows of these series are beyond their thresholds, among those that end on `ends` (default: all open).
 
-        removed: units by series that were taken away and are to be counted as still there, to find what stood for a
-        moment in between.
+        removed: (len(series),) units that were taken away and are to be counted as still there, to find what stood
+        for a moment in between.
         """
         ends = self.open_ends() if ends is None else ends
-        parts: list[Standing] = []
-        if len(ends) and len(series) and self.cube.begun:
-            self.cube.extend(int(ends[-1]), int(ends[-1]))
-            extra = np.array([removed.get(s, 0) for s in series.tolist()], dtype=np.int64) if removed else 0
-            for w, length in enumerate(self.settings.windows):
-                observed = (self.cube.window(series, ends, length) + extra) / UNIT
-                possible = observed >= self.settings.min_count
-                possible &= observed > self._plain[ends % self._slots, w][:, series]
-                for i in np.flatnonzero(possible.any(1)).tolist():
-                    parts.append(self._judge(series[possible[i]], w, int(ends[i]), observed[i, possible[i]]))
-        if not parts:
-            none = np.empty(0, dtype=np.int64)
-            nothing = np.empty(0)
-            return Standing(none, none, none, nothing, nothing, nothing, nothing, nothing, np.empty(0, dtype=np.int8))
-        return Standing._make([np.concatenate(column) for column in zip(*parts, strict=True)])
+        if not len(ends) or not len(series) or not self.cube.begun:
+            nothing = np.empty(0, dtype=np.int64)
+            return self._judge(nothing, nothing, nothing, np.empty(0))
+        self.cube.extend(int(ends[-1]), int(ends[-1]))
+        units = self.cube.windows(series, ends, self.settings.windows)
+        if removed is not None:
+            units += removed
+        w, i, j = np.nonzero(units >= self.settings.min_count * UNIT)
+        observed = units[w, i, j] / UNIT
+        over = observed > self._plain[ends[i] % self._slots, w, series[j]]
+        return self._judge(series[j[over]], w[over], ends[i[over]], observed[over])
 
-    def _judge(self, series: Ints, w: int, end: int, observed: Floats) -> Standing:
+    def _judge(self, series: Ints, w: Ints, end: Ints, observed: Floats) -> Standing:
+        """Those of the candidates whose count is beyond the fitted bound as well."""
         self._fit(series, w, end)
-        slot = end % self._slots
-        beyond = observed > self._upper[slot, w, series]
-        series, observed = series[beyond], observed[beyond]
-        expectation, dispersion = self._expectation[slot, w, series], self._dispersion[slot, w, series]
-        n = len(series)
+        beyond = observed > self._upper[end % self._slots, w, series]
+        series, w, end, observed = series[beyond], w[beyond], end[beyond], observed[beyond]
+        place = (end % self._slots, w, series)
+        expectation, dispersion = self._expectation[place], self._dispersion[place]
         return Standing(
             series,
-            np.full(n, self.settings.windows[w], dtype=np.int64),
-            np.full(n, end, dtype=np.int64),
+            np.array(self.settings.windows, dtype=np.int64)[w],
+            end,
             observed,
             expectation,
-            np.maximum(self._upper[slot, w, series], self._plain[slot, w, series]),
+            np.maximum(self._upper[place], self._plain[place]),
             dispersion,
             chance(observed, expectation, dispersion),
-            self._status[slot, w, series],
+            self._status[place],
         )

@@ -41,7 +41,7 @@ def area_register(settings: Settings) -> AreaRegister:
     if not settings.registers.areas:
         return municipality_only(own.code, own.name)
     data, file = _read(settings, "areas", settings.registers.areas, "{name}/areas.geojson")
-    properties = settings.registers.area_properties
+    properties = {str(field): name for field, name in settings.registers.area_properties.items()}
     return load_areas(data, file=file, municipality=own.code, municipality_name=own.name, properties=properties)
 
 

@@ -38,6 +38,7 @@ class Taken(NamedTuple):
     supply: Supply
     outcomes: list[Outcome]
     rejections: list[Rejection]
+    tally: Mapping[tuple[str, str, str], int]
 
     def items(self) -> list[ItemResult]:
         """One result for each item, in the order of the supply."""
@@ -143,7 +144,7 @@ class Service:
             if hour:
                 self.metrics.last_event.labels(self.metrics.source_label(source)).set(hour * 3600)
         letters = [self._dead_letter(supply, r, now) for r in rejections]
-        return Taken(supply, result.outcomes, rejections), letters
+        return Taken(supply, result.outcomes, rejections, result.tally), letters
 
     def _dead_letter(self, supply: Supply, r: Rejection, now: datetime) -> DeadLetter:
         payload: object = r.payload
@@ -344,12 +345,7 @@ class Service:
     def _measure(self, taken: Sequence[Taken], changes: Changes, seconds: float) -> None:
         m = self.metrics
         for one in taken:
-            events = one.supply.decoded.events
-            m.count_events(
-                (e.__struct_config__.tag, e.source, outcome)  # type: ignore[misc]  # the tag is the kind
-                for e, outcome in zip(events, one.outcomes, strict=True)
-                if outcome != "rejected"
-            )
+            m.count_events({key: n for key, n in one.tally.items() if key[2] != "rejected"})
             for r in one.rejections:
                 m.events.labels(r.kind or "unknown", m.known_source(r.source), "rejected").inc()
                 m.rejected.labels(r.rule).inc()

@@ -15,7 +15,7 @@ from earlywarning.sources.mapping import ColumnMapping, Row, RowMapper, identity
 from earlywarning.sources.supply import Supply
 
 BATCH = 20_000  # rows of a CSV batch
-CHUNK = 4 << 20  # bytes of a JSON Lines batch
+CHUNK = 8 << 20  # bytes of a JSON Lines batch
 LONGEST_LINE = 1 << 20
 _LARGEST_ARRAY = 256 << 20
 csv.field_size_limit(LONGEST_LINE)

@@ -2,47 +2,87 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
+from earlywarning.store.errors import StoreLocked
 
-class StoreLocked(RuntimeError):
-    """Another process writes to the store; `holder` says which, when that is known."""
-
-    def __init__(self, url: str, holder: str) -> None:
-        self.holder = holder
-        who = f" ({holder})" if holder else ""
-        super().__init__(f"the store {url} is in use by another process{who}; stop it, or send to it over HTTP")
+_KEY = 20230196  # of PostgreSQL's advisory lock; it counts within one database
+_HOLDER = sa.text(
+    "select activity.application_name from pg_locks held join pg_stat_activity activity using (pid)"
+    " where held.locktype = 'advisory' and held.classid = 0 and held.objid = :key and held.granted"
+    " and held.database = (select oid from pg_database where datname = current_database())"
+)
 
 
 class WriterLock:
-    """Held from creation to `release`. SQLite: a lock on a file beside the database; PostgreSQL: an advisory lock."""
+    """Held from creation to `release`. SQLite: a lock on a file beside the database; PostgreSQL: an advisory lock.
 
-    def __init__(self, engine: Engine, holder: str) -> None:
-        self._connection: Connection | None = None
+    holder: where the holder can be reached; told to those who find the store in use. Raises StoreLocked.
+    """
+
+    def __init__(self, engine: sa.Engine, holder: str) -> None:
+        self._engine, self._holder = engine, f"process {os.getpid()} {holder}".strip()
+        self._connection: sa.Connection | None = None
         self._file: int | None = None
-        url = engine.url
-        if url.get_backend_name() == "postgresql":
-            self._connection = engine.connect()
-            taken = self._connection.execute(text("select pg_try_advisory_lock(20230196)")).scalar()
-            self._connection.commit()
-            if not taken:
-                self._connection.close()
-                raise StoreLocked(url.render_as_string(hide_password=True), "")
-            return
-        if not url.database or url.database == ":memory:":
-            return
-        path = Path(f"{url.database}.lock")
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if engine.dialect.name == "postgresql":
+            self._connection = self._take_advisory()
+        elif engine.url.database and engine.url.database != ":memory:":
+            self._file = self._take_file(engine.url.database)
+
+    def _take_file(self, database: str) -> int:
+        file = os.open(Path(f"{database}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            known = os.pread(self._file, 200, 0).decode(errors="replace").strip()
-            os.close(self._file)
-            raise StoreLocked(url.database, known) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"process {os.getpid()} {holder}".encode(), 0)
+            known = os.pread(file, 200, 0).decode(errors="replace").strip()
+            os.close(file)
+            raise StoreLocked(database, known) from error
+        os.ftruncate(file, 0)
+        os.pwrite(file, self._holder.encode(), 0)
+        return file
+
+    def _take_advisory(self) -> sa.Connection:
+        connection = self._engine.connect()
+        # Out of the pool: a connection given back to the pool stays open, and its lock would outlive the release.
+        connection.detach()
+        try:
+            name = {"name": self._holder[:63]}  # as long as PostgreSQL keeps it
+            connection.execute(sa.text("select set_config('application_name', :name, false)"), name)
+            taken = connection.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar()
+            known = "" if taken else connection.execute(_HOLDER, {"key": _KEY}).scalar() or ""
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        if not taken:
+            connection.close()
+            raise StoreLocked(self._engine.url.render_as_string(hide_password=True), known)
+        return connection
+
+    @contextmanager
+    def session(self) -> Iterator[sa.Connection]:
+        """The connection to write on, to be used by one thread at a time.
+
+        On PostgreSQL it is the one that holds the lock, so that a writer whose lock is lost with its connection cannot
+        write beside its successor; a lost one is taken anew. Raises StoreLocked when another was quicker.
+        """
+        if self._connection is None:
+            with self._engine.connect() as connection:
+                yield connection.execution_options(writes=True)
+            return
+        try:
+            self._connection.execute(sa.text("select 1"))
+            self._connection.rollback()
+        except DBAPIError:
+            with suppress(DBAPIError):
+                self._connection.close()
+            self._connection = self._take_advisory()
+        yield self._connection
 
     def release(self) -> None:
         """Let the next writer in."""

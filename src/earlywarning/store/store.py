@@ -3,27 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 import msgspec
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.store import tables as t
+from earlywarning.store.errors import StoreError, advice
 from earlywarning.store.lock import WriterLock
+from earlywarning.store.opening import bring_up_to_date, make_engine
 
 _alert_decoder = msgspec.json.Decoder(Alert)
-
-
-class StoreError(RuntimeError):
-    """The store cannot be used; says what to do."""
+_SETTLE = (
+    t.dead_letters.update()
+    .where(t.dead_letters.c.id == sa.bindparam("number"))
+    .values(state=sa.bindparam("outcome"), settled_at=sa.bindparam("at"))
+)
 
 
 class StoredDeadLetter(msgspec.Struct, frozen=True):
@@ -40,7 +40,9 @@ class Store:
 
     def __init__(self, engine: sa.Engine, lock: WriterLock | None) -> None:
         self._engine, self._lock = engine, lock
+        self._shown = engine.url.render_as_string(hide_password=True)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._one_at_a_time = Lock()  # the writer's threads
 
     @classmethod
     def open(cls, url: str, *, writer: bool = False, holder: str = "") -> Self:
@@ -48,24 +50,21 @@ class Store:
 
         holder: what others are told when they find the store in use. Raises StoreLocked, StoreError.
         """
-        engine = _engine(url)
-        shown = engine.url.render_as_string(hide_password=True)
+        try:
+            engine = make_engine(url, writer=writer)
+        except OSError as error:
+            raise StoreError(advice(url, error)) from error
         lock = None
         try:
-            if engine.dialect.name == "sqlite" and engine.url.database and writer:
-                Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             lock = WriterLock(engine, holder) if writer else None
-            with engine.connect() as connection:
-                _migrate(connection, writer=writer, shown=shown)
-        except (SQLAlchemyError, OSError) as error:
+            with lock.session() if lock else engine.connect() as connection:
+                bring_up_to_date(connection, writer=writer)
+        except BaseException as error:
             if lock:
                 lock.release()
             engine.dispose()
-            raise StoreError(_advice(shown, error)) from error
-        except StoreError:
-            if lock:
-                lock.release()
-            engine.dispose()
+            if isinstance(error, SQLAlchemyError | OSError):
+                raise StoreError(advice(engine.url.render_as_string(hide_password=True), error)) from error
             raise
         return cls(engine, lock)
 
@@ -82,16 +81,26 @@ class Store:
         self.close()
 
     @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
+    def _reading(self) -> Iterator[sa.Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(_advice(self._engine.url.render_as_string(hide_password=True), error)) from error
+            raise StoreError(advice(self._shown, error)) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        if self._lock is None:
+            raise StoreError(f"the store {self._shown} was opened for reading; open it with writer=True to write")
+        try:
+            with self._one_at_a_time, self._lock.session() as connection, connection.begin():
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(advice(self._shown, error)) from error
 
     def ping(self) -> None:
         """Raises StoreError when the store does not answer."""
-        with self._begin() as c:
+        with self._reading() as c:
             c.execute(sa.select(sa.func.count()).select_from(t.engine_state))
 
     # ---- writing --------------------------------------------------------------------------------------------------
@@ -105,15 +114,16 @@ class Store:
     ) -> None:
         """Keep all of it in one transaction, or nothing. settled: what became of dead letters, by their number."""
         now = datetime.now(UTC)
-        with self._begin() as c:
+        with self._writing() as c:
             if changes is not None:
                 self._keep_changes(c, changes)
             if dead_letters:
                 self._keep_dead_letters(c, dead_letters)
             for name, body in (source_state or {}).items():
                 self._upsert(c, t.source_state, [{"name": name, "body": body}])
-            for number, state in (settled or {}).items():
-                c.execute(t.dead_letters.update().where(t.dead_letters.c.id == number).values(state=state, settled_at=now))
+            if settled:
+                outcomes = [{"number": number, "outcome": state, "at": now} for number, state in settled.items()]
+                c.execute(_SETTLE, outcomes)
 
     def _keep_changes(self, c: sa.Connection, changes: Changes) -> None:
         municipality = changes.municipality
@@ -140,21 +150,20 @@ class Store:
     def _keep_dead_letters(self, c: sa.Connection, letters: Sequence[DeadLetter]) -> None:
         """A file fed again brings the same dead letters again: those that still wait are not kept twice."""
         d = t.dead_letters.c
+        rows = [_dead_letter_row(letter) for letter in letters]
+        places: dict[str, list[int]] = {}
+        for row in rows:
+            if row["way"] not in ("http", "police-feed"):
+                places.setdefault(row["way"], []).append(row["position"])
         known: set[tuple[str, int, str, str | None]] = set()
-        ways = {letter.way for letter in letters if letter.way not in ("http", "police-feed")}
-        for way in ways:
-            places = [x.position for x in letters if x.way == way]
+        for way, positions in places.items():
             query = sa.select(d.way, d.position, d.rule, d.event_id).where(
-                d.way == way, d.state == "waiting", d.position.between(min(places), max(places))
+                d.way == way, d.state == "waiting", d.position.between(min(positions), max(positions))
             )
             known.update(c.execute(query).tuples())
-        rows = [
-            {**msgspec.structs.asdict(letter), "state": "waiting"}
-            for letter in letters
-            if (letter.way, letter.position, letter.rule, letter.event_id) not in known
-        ]
-        if rows:
-            c.execute(t.dead_letters.insert(), rows)
+        new = [row for row in rows if (row["way"], row["position"], row["rule"], row["event_id"]) not in known]
+        if new:
+            c.execute(t.dead_letters.insert(), new)
 
     def _upsert(self, c: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         statement = self._insert(table)
@@ -164,10 +173,10 @@ class Store:
 
     def add_settings_version(self, version: str, text: str, at: datetime) -> int:
         """Keep settings that are put in force; returns their number. The same text as the last is not kept twice."""
-        with self._begin() as c:
+        with self._writing() as c:
             s = t.settings_versions.c
-            last = c.execute(sa.select(s.number, s.text).order_by(s.number.desc()).limit(1)).first()
-            if last is not None and last.text == text:
+            last = c.execute(sa.select(s.number, s.version, s.text).order_by(s.number.desc()).limit(1)).first()
+            if last is not None and (last.version, last.text) == (version, text):
                 return int(last.number)
             result = c.execute(t.settings_versions.insert().values(version=version, applied_at=at, text=text))
             return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
@@ -184,21 +193,21 @@ class Store:
             query = query.where(p.day >= first_day)
         if last_day is not None:
             query = query.where(p.day <= last_day)
-        with self._begin() as c:
+        with self._reading() as c:
             for row in c.execute(query).tuples():
                 yield row[0], row[1]
 
     def page_span(self, municipality: str) -> tuple[int, int] | None:
         """First and last day that have a page."""
         p = t.pages.c
-        with self._begin() as c:
+        with self._reading() as c:
             row = c.execute(sa.select(sa.func.min(p.day), sa.func.max(p.day)).where(p.municipality == municipality)).one()
         return None if row[0] is None else (row[0], row[1])
 
     def engine_state(self, municipality: str) -> tuple[int, int] | None:
         """(clock day, clock hour) at the last commit."""
         e = t.engine_state.c
-        with self._begin() as c:
+        with self._reading() as c:
             row = c.execute(sa.select(e.clock_day, e.clock_hour).where(e.municipality == municipality)).first()
         return None if row is None else (row[0], row[1])
 
@@ -222,19 +231,19 @@ class Store:
             query = query.where(a.opened_on >= since)
         if until is not None:
             query = query.where(a.opened_on <= until)
-        with self._begin() as c:
-            return [_alert_decoder.decode(body) for body in c.execute(query.limit(limit)).scalars()]
+        with self._reading() as c:
+            return [_read_alert(body) for body in c.execute(query.limit(limit)).scalars()]
 
     def alert(self, alert_id: str) -> Alert | None:
         """One alert, None when there is none of that id."""
-        with self._begin() as c:
+        with self._reading() as c:
             body = c.execute(sa.select(t.alerts.c.body).where(t.alerts.c.alert_id == alert_id)).scalar()
-        return None if body is None else _alert_decoder.decode(body)
+        return None if body is None else _read_alert(body)
 
     def alert_counts(self) -> list[tuple[str, str, int]]:
         """(tendency, state, how many)."""
         a = t.alerts.c
-        with self._begin() as c:
+        with self._reading() as c:
             rows = c.execute(sa.select(a.tendency, a.state, sa.func.count()).group_by(a.tendency, a.state))
             return [(r[0], r[1], r[2]) for r in rows]
 
@@ -242,8 +251,8 @@ class Store:
         """An alert's changes, the oldest first."""
         h = t.alert_history.c
         query = sa.select(h.change, h.changed_on, h.body).where(h.alert_id == alert_id).order_by(h.id)
-        with self._begin() as c:
-            return [AlertChange(r[0], r[1], _alert_decoder.decode(r[2])) for r in c.execute(query).tuples()]
+        with self._reading() as c:
+            return [AlertChange(r[0], r[1], _read_alert(r[2])) for r in c.execute(query).tuples()]
 
     def dead_letters(
         self,
@@ -260,15 +269,15 @@ class Store:
         for given, column in ((state, d.state), (rule, d.rule), (source, d.source)):
             if given is not None:
                 query = query.where(column == given)
-        with self._begin() as c:
+        with self._reading() as c:
             rows = c.execute(query).mappings().all()
         names = [f.name for f in msgspec.structs.fields(DeadLetter)]
         return [
             StoredDeadLetter(
                 row["id"],
-                DeadLetter(**{name: _aware(row[name]) for name in names}),
+                DeadLetter(**{name: row[name] for name in names}),
                 row["state"],
-                _aware(row["settled_at"]),
+                row["settled_at"],
             )
             for row in rows
         ]
@@ -279,19 +288,19 @@ class Store:
         source = sa.func.coalesce(d.source, "")
         n = sa.func.count()
         query = sa.select(d.rule, d.field, source, d.state, n).group_by(d.rule, d.field, source, d.state).order_by(n.desc())
-        with self._begin() as c:
+        with self._reading() as c:
             return [(r[0], r[1], r[2], r[3], r[4]) for r in c.execute(query)]
 
     def settings_versions(self) -> list[tuple[int, str, datetime, str]]:
         """(number, version, put in force at, text), the oldest first."""
         s = t.settings_versions.c
-        with self._begin() as c:
+        with self._reading() as c:
             rows = c.execute(sa.select(s.number, s.version, s.applied_at, s.text).order_by(s.number)).tuples()
-            return [(r[0], r[1], _aware(r[2]), r[3]) for r in rows]
+            return [(r[0], r[1], r[2], r[3]) for r in rows]
 
     def source_state(self, name: str) -> str | None:
         """What a source keeps between runs."""
-        with self._begin() as c:
+        with self._reading() as c:
             return c.execute(sa.select(t.source_state.c.body).where(t.source_state.c.name == name)).scalar()
 
 
@@ -299,9 +308,11 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _aware(value: Any) -> Any:
-    """SQLite forgets the time zone: what is stored is UTC."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+def _read_alert(body: str) -> Alert:
+    try:
+        return _alert_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"an alert in the store cannot be read ({error}); restore the store from a backup") from error
 
 
 def _alert_row(alert: Alert) -> dict[str, Any]:
@@ -309,67 +320,15 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
     return {**{name: getattr(alert, name) for name in names}, "body": _json(alert)}
 
 
-def _engine(url: str) -> sa.Engine:
-    if url.startswith("postgresql://"):
-        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
-    try:
-        parsed = sa.make_url(url)
-    except SQLAlchemyError as error:
-        raise StoreError(f"store.url {url!r} is not a database URL; write sqlite:///file.db or postgresql://...") from error
-    if parsed.get_backend_name() == "postgresql":
-        try:
-            return sa.create_engine(parsed, pool_pre_ping=True)
-        except ModuleNotFoundError as error:
-            raise StoreError("PostgreSQL needs the extra: pip install 'earlywarning[postgresql]'") from error
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-
-    @sa.event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("pragma journal_mode=wal")
-        cursor.execute("pragma synchronous=full")
-        cursor.execute("pragma foreign_keys=on")
-        cursor.close()
-
-    return engine
+def _dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
+    """A refused event may hold anything: what no column takes is mended here, so that it cannot stop its neighbours."""
+    row = msgspec.structs.asdict(letter)
+    for name, value in row.items():
+        if isinstance(value, str):
+            row[name] = _storable(value)[: getattr(t.dead_letters.c[name].type, "length", None)]
+    return {**row, "state": "waiting"}
 
 
-def _migrate(connection: sa.Connection, *, writer: bool, shown: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    newest = script.get_current_head()
-    has = sa.inspect(connection).has_table("alembic_version")
-    now = connection.execute(sa.text("select version_num from alembic_version")).scalar() if has else None
-    connection.rollback()
-    if now == newest:
-        return
-    if now is not None and now not in {s.revision for s in script.walk_revisions()}:
-        raise StoreError(f"the store {shown} has schema {now}, made by a newer version; this version knows {newest}: upgrade")
-    if not writer:
-        what = "is empty" if now is None else f"has the older schema {now}"
-        raise StoreError(f"the store {shown} {what}; start the service once (earlywarning run) or ingest a file")
-    command.upgrade(config, "head")
-    connection.commit()
-
-
-def _advice(shown: str, error: Exception) -> str:
-    """What an operator should do about a database error."""
-    cause = str(error.orig if isinstance(error, DBAPIError) else error).strip().split("\n")[0]
-    low = cause.lower()
-    if "not a database" in low or "malformed" in low:
-        way_out = "it is not a sound database file; restore it from a backup, or name another file"
-    elif "readonly" in low or "read-only" in low or "permission" in low:
-        way_out = "give the service's user write access to the file and its folder"
-    elif "unable to open" in low or "no such file" in low:
-        way_out = "check that the folder exists and may be written to"
-    elif "full" in low or "no space" in low:
-        way_out = "free space on the disk; nothing that was accepted is lost"
-    elif "locked" in low:
-        way_out = "another program holds the database; close it"
-    elif "connection" in low or "connect" in low:
-        way_out = "check that the database server runs and that store.url is right"
-    else:
-        way_out = "see the database's own log"
-    return f"store {shown}: {cause}; {way_out}"
+def _storable(text: str) -> str:
+    """PostgreSQL has no NUL in texts, and neither database takes halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

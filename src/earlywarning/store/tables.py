@@ -1,5 +1,8 @@
 """The tables, alike on SQLite and PostgreSQL. A change here needs a migration in the same commit."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 from sqlalchemy import (
     Column,
     Date,
@@ -12,7 +15,30 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
 )
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment, in and out in UTC. SQLite has no time zones: it would keep the wall clock of whatever zone came in."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """To UTC. Raises ValueError for a datetime without a time zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; the store keeps UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
 
 metadata = MetaData(
     naming_convention={
@@ -68,7 +94,7 @@ settings_versions = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("version", String(12), nullable=False),
-    Column("applied_at", DateTime(timezone=True), nullable=False),
+    Column("applied_at", Instant, nullable=False),
     Column("text", Text, nullable=False),
 )
 
@@ -76,7 +102,7 @@ dead_letters = Table(
     "dead_letters",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("received_at", Instant, nullable=False),
     Column("municipality", String(12), nullable=False),
     Column("source", String(128)),
     Column("event_id", String(128)),
@@ -89,7 +115,7 @@ dead_letters = Table(
     Column("payload", Text),
     Column("format", String(80), nullable=False),
     Column("state", String(16), nullable=False),  # waiting, replayed, refused again
-    Column("settled_at", DateTime(timezone=True)),
+    Column("settled_at", Instant),
     Index("ix_dead_letters_state", "state", "id"),
     Index("ix_dead_letters_place", "way", "position", "rule"),
 )

@@ -1,9 +1,14 @@
-"""Alembic's environment: runs on the connection that the store hands in."""
+"""Alembic's environment: runs on the connection, and in the transaction, that the store hands in."""
 
 from alembic import context
 
 from earlywarning.store.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,  # on SQLite too: the store begins real transactions there
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,105 @@
+"""A real PostgreSQL for all tests that want one: a throw-away cluster on loopback, started once a session."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_INSTALL = "PostgreSQL is not installed; on Debian: apt-get install postgresql"
+_PATIENCE = 30.0  # seconds for the server to start or to stop
+
+
+def _programs() -> Path:
+    """The folder of initdb and postgres, of the newest version."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: float(p.parts[-3]))
+    on_path = shutil.which("postgres")
+    if found:
+        return found[-1].parent
+    if on_path and shutil.which("initdb"):
+        return Path(on_path).parent
+    if os.environ.get("CI"):
+        pytest.fail(_INSTALL)
+    pytest.skip(_INSTALL)
+
+
+def _unprivileged() -> dict[str, object]:
+    """Whom the server runs as: PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    pytest.skip("tests run as root, PostgreSQL refuses root, and there is no user postgres or nobody")
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def _await_answer(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+            return
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL did not start ({error}): {log.read_text()[-2000:]}")
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """URL of an empty database of a real PostgreSQL server, which lives as long as the session. No fsync: tests only."""
+    programs = _programs()
+    account = _unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="earlywarning-postgresql-"))
+    if account:
+        os.chown(folder, int(str(account["user"])), int(str(account["group"])))
+    data, log = folder / "data", folder / "log"
+    quiet = {"stdin": subprocess.DEVNULL, "cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}}
+    make = [programs / "initdb", "-D", data, "-U", "earlywarning", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    try:
+        made = subprocess.run(make, capture_output=True, text=True, check=False, **quiet, **account)
+        if made.returncode:
+            pytest.fail(f"initdb: {made.stderr}")
+        port = _free_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "shared_buffers": "32MB",
+            "timezone": "Europe/Stockholm",  # not UTC: so that what depends on the server's zone is found
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with log.open("wb") as out:
+            start = [programs / "postgres", "-D", data, "-p", str(port), *options]
+            server = subprocess.Popen(start, stdout=out, stderr=out, **quiet, **account)
+        try:
+            url = f"postgresql://earlywarning@127.0.0.1:{port}/postgres"
+            _await_answer(server, url, log)
+            yield url
+        finally:
+            server.send_signal(2)  # SIGINT: the fast shutdown, which does not wait for clients
+            try:
+                server.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
