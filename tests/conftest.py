@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -30,7 +31,7 @@ def _programs() -> Path:
     pytest.skip(_INSTALL)
 
 
-def _unprivileged() -> dict[str, object]:
+def _unprivileged() -> dict[str, Any]:
     """Whom the server runs as: PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return {}
@@ -68,9 +69,13 @@ def postgresql_url() -> Iterator[str]:
     account = _unprivileged()
     folder = Path(tempfile.mkdtemp(prefix="earlywarning-postgresql-"))
     if account:
-        os.chown(folder, int(str(account["user"])), int(str(account["group"])))
+        os.chown(folder, account["user"], account["group"])
     data, log = folder / "data", folder / "log"
-    quiet = {"stdin": subprocess.DEVNULL, "cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}}
+    quiet: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "cwd": folder,
+        "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+    }
     make = [programs / "initdb", "-D", data, "-U", "earlywarning", "-A", "trust", "-E", "UTF8", "--no-sync"]
     try:
         made = subprocess.run(make, capture_output=True, text=True, check=False, **quiet, **account)

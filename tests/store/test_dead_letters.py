@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,8 @@ def test_dead_letters_are_found_by_rule_and_source_and_in_portions(store: Store,
     rules, sources = ("unknown-area", "future"), ("wardens", "schools", None)
     store.commit(None, [letter(n, rule=rules[n % 2], source=sources[n % 3]) for n in range(12)])
 
-    def positions(**asked: object) -> list[int]:
-        return [x.letter.position for x in store.dead_letters(**asked)]  # type: ignore[arg-type]  # a test's table
+    def positions(**asked: Any) -> list[int]:
+        return [x.letter.position for x in store.dead_letters(**asked)]
 
     assert positions(rule="future") == [1, 3, 5, 7, 9, 11]
     assert positions(source="schools") == [1, 4, 7, 10]
@@ -107,6 +108,6 @@ def test_whatever_a_refused_event_holds_its_neighbours_are_kept(
     store.commit(None, [letter(1), odd, letter(3)])
     assert [x.letter.position for x in store.dead_letters()] == [1, 2, 3]
     kept = getattr(store.dead_letters()[1].letter, field)
-    assert kept[:5] == value[:5]
+    assert kept[:4] == value[:4]
     store.commit(None, [letter(1), odd, letter(3)])  # cut or mended, it is still known again
     assert len(store.dead_letters()) == 3

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ MakeChanges = Callable[..., Changes]
 MakeLetter = Callable[..., DeadLetter]
 
 
-def _everything(store: Store) -> tuple[object, ...]:
+def _everything(store: Store) -> tuple[Any, ...]:
     return (
         list(store.pages("0380")),
         store.engine_state("0380"),
@@ -40,7 +41,7 @@ def test_what_a_commit_brings_is_read_back_alike(
     assert clock == (19851, 476424)
     assert alerts == [kept]
     assert history == [opened]
-    assert [(x.letter, x.state, x.settled_at) for x in letters] == [(letter(3), "waiting", None)]  # type: ignore[attr-defined]  # _everything's tuple is untyped
+    assert [(x.letter, x.state, x.settled_at) for x in letters] == [(letter(3), "waiting", None)]
     assert feed == '{"newest": "2024-05-07"}'
 
 
@@ -121,8 +122,8 @@ def test_alerts_are_found_by_municipality_state_and_day_the_newest_first(
     ]
     store.commit(changes(alerts=kept))
 
-    def ids(**asked: object) -> list[str]:
-        return [a.alert_id for a in store.alerts(**asked)]  # type: ignore[arg-type]  # keywords as a test's table
+    def ids(**asked: Any) -> list[str]:
+        return [a.alert_id for a in store.alerts(**asked)]
 
     assert ids() == ["A5", "A4", "A3", "A2", "A1", "A0"]
     assert ids(municipality="0381") == ["A4"]

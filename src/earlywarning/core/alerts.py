@@ -9,6 +9,7 @@ alert about the neighbourhood; and a separate rise under a city-wide one is an a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import log10
 
 import msgspec
 import numpy as np
@@ -36,11 +37,21 @@ class AlertSettings(msgspec.Struct, frozen=True):
     windows: int = 3
 
 
+def rank(p_value: float, depth: int, series: int, window: int) -> tuple[int, int, float, int, int]:
+    """Sort key of signals: the most unusual first; of those within half a power of ten the most specific.
+
+    A place whose events all lie in one of its parts has the same count as that part: the part is the better name.
+    """
+    magnitude = round(2 * log10(p_value)) if p_value > 0 else -10_000
+    return (magnitude, -depth, p_value, series, window)
+
+
 @dataclass(slots=True)
 class Member:
     """One series in one window that belongs to an alert; its figures are those of the most unusual window so far."""
 
     series: int
+    depth: int  # how specific: levels below the municipality and all categories
     window: int
     first_end: int  # last day of the window in which it was first raised
     raised_hour: int
@@ -56,6 +67,11 @@ class Member:
     @property
     def excess(self) -> float:
         return self.observed - self.expectation
+
+    @property
+    def rank(self) -> tuple[int, int, float, int, int]:
+        """Order of signals, the most telling first (see `rank`)."""
+        return rank(self.p_value, self.depth, self.series, self.window)
 
 
 @dataclass(slots=True)
@@ -77,10 +93,8 @@ class Case:
 
     @property
     def lead(self) -> Member:
-        """The most unusual member that stands; of several the most specific, then the lowest series and window."""
-        return min(
-            self.members, key=lambda m: (not m.standing, m.p_value, -m.excess / max(m.observed, 1), m.series, m.window)
-        )
+        """The most unusual member that stands; of equally unusual ones the most specific."""
+        return min(self.members, key=lambda m: (not m.standing, m.rank))
 
 
 class AlertBook:
@@ -231,7 +245,7 @@ class AlertBook:
 
     def record(self, case: Case, settings: AlertSettings) -> Alert:
         """The alert without the facts that explain it (days, carriers, earlier years), which `explain` adds."""
-        members = sorted(case.members, key=lambda m: (m is not case.lead, not m.standing, m.p_value, m.series, m.window))
+        members = sorted(case.members, key=lambda m: (not m.standing, m.rank))
         lead = members[0]
         signals = tuple(self._signal(m, settings) for m in members)
         return Alert(
@@ -296,10 +310,10 @@ class AlertBook:
                 if s.area not in areas or s.category not in categories:
                     continue  # the register was replaced: this series is watched no longer
                 number = int(self.space.number(int(s.kind == "report"), areas[s.area], categories[s.category]))
+                first_end, raised = day_number(s.first_day) + s.window - 1, int(s.raised_at.timestamp()) // 3600
                 member = Member(
-                    number, s.window, day_number(s.first_day) + s.window - 1, int(s.raised_at.timestamp()) // 3600,
-                    day_number(s.last_day), s.observed, s.expectation, s.upper_bound, s.dispersion, s.p_value,
-                    _status_number(s.status), s.standing,
+                    number, self.space.depth(number), s.window, first_end, raised, day_number(s.last_day), s.observed,
+                    s.expectation, s.upper_bound, s.dispersion, s.p_value, _status_number(s.status), s.standing,
                 )  # fmt: skip
                 members.append(member)
             if not members:

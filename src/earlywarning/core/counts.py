@@ -38,6 +38,12 @@ class SeriesSpace:
         kind, area = np.divmod(rest, self.areas)
         return kind, area, category
 
+    def depth(self, series: int) -> int:
+        """How specific a series is: levels of its area and of its category below their roots."""
+        _, area, category = self.parts(series)
+        levels = (self.area_ancestors[area] >= 0).sum() + (self.category_ancestors[category] >= 0).sum()
+        return int(levels) - 2
+
     def expand(self, kind: Ints, area: Ints, category: Ints) -> tuple[Ints, Ints]:
         """All series that an event at (kind, area, category) counts in: (entry, series), grouped by level."""
         entries, series = [], []

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earlywarning.core.admission import AdmissionRules, EventBatch, admit
 from earlywarning.core.alert_record import Alert, Uncertainty
-from earlywarning.core.alerts import AlertBook, AlertSettings, Case, Member
+from earlywarning.core.alerts import AlertBook, AlertSettings, Case, Member, rank
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
@@ -341,25 +341,22 @@ class Engine:
         which = np.array([i for _, i in crossings], dtype=np.int64)
         counts = np.array([observed[i] if observed else standing.observed[i] for i in which.tolist()], dtype=np.float64)
         p_values = chance(counts, standing.expectation[which], standing.dispersion[which])
-        order = sorted(
-            range(len(crossings)),
-            key=lambda j: (
-                crossings[j][0],
-                p_values[j],
-                standing.series[which[j]],
-                standing.window[which[j]],
-                -standing.last_day[which[j]],
-            ),
-        )  # fmt: skip
+        depths = [self.space.depth(int(n)) for n in standing.series[which]]
+        ranks = [
+            rank(float(p), depth, int(n), int(w))
+            for p, depth, n, w in zip(p_values, depths, standing.series[which], standing.window[which], strict=True)
+        ]
+        order = sorted(range(len(crossings)), key=lambda j: (crossings[j][0], *ranks[j], -standing.last_day[which[j]]))
         for j in order:
             i, position = int(which[j]), crossings[j][0]
             series, window = int(standing.series[i]), int(standing.window[i])
             if self.book.holds(series, window):
                 continue
+            end, count = int(standing.last_day[i]), float(counts[j])
             member = Member(
-                series, window, int(standing.last_day[i]), hour if recorded is None else int(recorded[position]),
-                int(standing.last_day[i]), float(counts[j]), float(standing.expectation[i]), float(standing.upper_bound[i]),
-                float(standing.dispersion[i]), float(p_values[j]), int(standing.status[i]),
+                series, depths[j], window, end, hour if recorded is None else int(recorded[position]), end, count,
+                float(standing.expectation[i]), float(standing.upper_bound[i]), float(standing.dispersion[i]),
+                float(p_values[j]), int(standing.status[i]),
             )  # fmt: skip
             self.book.raise_signal(member, self.today, self.settings.alerts)
 

@@ -115,6 +115,8 @@ class Ledger:
 
     def stand_on(self, rows: NDArray[np.int64], days: NDArray[np.int64]) -> None:
         """Note that row rows[i] belongs to the page of day days[i]."""
+        if not len(rows):
+            return
         order = np.argsort(days, kind="stable")
         rows, days = rows[order].astype(np.uint32), days[order]
         starts = np.flatnonzero(np.append(True, days[1:] != days[:-1]))

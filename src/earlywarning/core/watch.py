@@ -191,8 +191,8 @@ class Watch:
                 self.settings.method, history, years=years, alpha=self.alpha, settings=self.settings.threshold
             )
             place = (day[at] % self._slots, w[at], series[at])
-            self._upper[place], self._expectation[place] = fit.upper_bound, fit.expectation
-            self._dispersion[place], self._status[place] = fit.dispersion, fit.status
+            self._upper[place], self._expectation[place] = _settled(fit.upper_bound), _settled(fit.expectation)
+            self._dispersion[place], self._status[place] = _settled(fit.dispersion), fit.status
 
     def _histories(self, series: Ints, w: Ints, day: Ints, years: int) -> Floats:
         weekly = self.settings.method == "farrington-flexible"
@@ -249,3 +249,10 @@ class Watch:
             chance(observed, expectation, dispersion),
             self._status[place],
         )
+
+
+def _settled(values: Floats) -> Floats:
+    """Ten significant digits: the last ones of a matrix product depend on how many series were fitted together."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 10.0 ** (9 - np.floor(np.log10(np.abs(values))))
+        return np.asarray(np.where(np.isfinite(scale), np.round(values * scale) / scale, values))

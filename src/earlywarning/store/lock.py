@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from earlywarning.store.errors import StoreLocked
 
@@ -78,8 +78,8 @@ class WriterLock:
         try:
             self._connection.execute(sa.text("select 1"))
             self._connection.rollback()
-        except DBAPIError:
-            with suppress(DBAPIError):
+        except SQLAlchemyError:
+            with suppress(SQLAlchemyError):
                 self._connection.close()
             self._connection = self._take_advisory()
         yield self._connection

@@ -160,7 +160,7 @@ class Store:
             query = sa.select(d.way, d.position, d.rule, d.event_id).where(
                 d.way == way, d.state == "waiting", d.position.between(min(positions), max(positions))
             )
-            known.update(c.execute(query).tuples())
+            known.update((r[0], r[1], r[2], r[3]) for r in c.execute(query))
         new = [row for row in rows if (row["way"], row["position"], row["rule"], row["event_id"]) not in known]
         if new:
             c.execute(t.dead_letters.insert(), new)
@@ -194,7 +194,7 @@ class Store:
         if last_day is not None:
             query = query.where(p.day <= last_day)
         with self._reading() as c:
-            for row in c.execute(query).tuples():
+            for row in c.execute(query):
                 yield row[0], row[1]
 
     def page_span(self, municipality: str) -> tuple[int, int] | None:
@@ -252,7 +252,7 @@ class Store:
         h = t.alert_history.c
         query = sa.select(h.change, h.changed_on, h.body).where(h.alert_id == alert_id).order_by(h.id)
         with self._reading() as c:
-            return [AlertChange(r[0], r[1], _read_alert(r[2])) for r in c.execute(query).tuples()]
+            return [AlertChange(r[0], r[1], _read_alert(r[2])) for r in c.execute(query)]
 
     def dead_letters(
         self,
@@ -295,7 +295,7 @@ class Store:
         """(number, version, put in force at, text), the oldest first."""
         s = t.settings_versions.c
         with self._reading() as c:
-            rows = c.execute(sa.select(s.number, s.version, s.applied_at, s.text).order_by(s.number)).tuples()
+            rows = c.execute(sa.select(s.number, s.version, s.applied_at, s.text).order_by(s.number))
             return [(r[0], r[1], r[2], r[3]) for r in rows]
 
     def source_state(self, name: str) -> str | None:

@@ -1,0 +1,287 @@
+"""Laws of the engine: what is counted, judged and alerted does not depend on batches, repeats, order or restarts."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earlywarning.core.alert_record import Alert
+from earlywarning.core.calendar import UNIT
+from earlywarning.core.engine import Engine, followed
+from earlywarning.core.events import AnyEvent
+from tests.core.town import BEGIN, NOW, engine, event, feed, history, merged, surge
+from tests.core.town import settings as town_settings
+
+
+@pytest.fixture(scope="module")
+def ordinary() -> list[AnyEvent]:
+    return history(1, days=480)
+
+
+@pytest.fixture(scope="module")
+def eventful() -> list[AnyEvent]:
+    """Ordinary days with late records, two surges, revisions and retractions."""
+    events = merged(history(2, days=470, lag_days=1.5), surge(430), surge(445, area="A4", category="C2"))
+    rng = np.random.default_rng(3)
+    corrected = []
+    for i in rng.choice(len(events), 60, replace=False).tolist():
+        e = events[i]
+        changed = {"revision": 2, "recorded_at": e.recorded_at + timedelta(days=float(rng.uniform(0, 20)))}
+        if rng.random() < 0.4:
+            changed["retraction"] = True
+        else:
+            changed["area"] = f"A{rng.integers(6)}"
+        corrected.append(type(e)(**{f: getattr(e, f) for f in e.__struct_fields__} | changed))
+    return merged(events, corrected)
+
+
+def counts(of: Engine) -> np.ndarray:
+    assert of.cube.first_day is not None
+    return of.cube.daily(np.arange(len(of.space)), of.cube.first_day, of.cube.last_day)
+
+
+def about(alerts: dict[str, Alert], day: int) -> Alert:
+    """The alert about area A0 that was opened on a day."""
+    (alert,) = [a for a in alerts.values() if a.opened_on == (BEGIN + timedelta(days=day)).date() and "A0" in a.areas]
+    return alert
+
+
+def test_a_surge_in_one_area_becomes_one_alert_about_that_area(ordinary: list[AnyEvent]) -> None:
+    _, alerts, _ = feed(engine(), merged(ordinary, surge(440)))
+    about_it = [a for a in alerts.values() if a.opened_on == (BEGIN + timedelta(days=440)).date() and "A0" in a.areas]
+    assert len(about_it) == 1
+    (alert,) = about_it
+    assert alert.areas == ("A0",)
+    assert alert.categories == ("C0",)
+    assert alert.kind == "incident"
+    assert alert.observed >= 9
+    assert alert.expected < 1 < alert.upper_bound < alert.observed
+    parents = {(s.area, s.category) for s in alert.signals}
+    assert {("A0", "C0"), ("D0", "G0")} <= parents, "district and group rise with it and belong to the same alert"
+
+
+def test_an_alert_carries_the_facts_that_explain_it(ordinary: list[AnyEvent]) -> None:
+    _, alerts, _ = feed(engine(), merged(ordinary, surge(440)))
+    alert = about(alerts, 440)
+    assert sum(d.observed for d in alert.days) == alert.observed
+    assert alert.earlier_years[0].last_day == alert.signals[0].last_day - timedelta(days=364)
+    assert alert.settings_version == "0123456789ab"
+    assert any(u.kind == "short-history" for u in alert.uncertainties)
+
+
+def test_an_alert_settles_when_it_is_over(ordinary: list[AnyEvent]) -> None:
+    _, alerts, _ = feed(engine(), merged(ordinary, surge(430)))
+    alert = about(alerts, 430)
+    assert alert.state == "settled"
+    assert alert.settled_on is not None
+    assert (alert.settled_on - alert.last_day).days == 4
+
+
+def test_without_a_year_of_history_nothing_is_judged() -> None:
+    _, alerts, _ = feed(engine(), merged(history(4, days=200), surge(150, n=30)))
+    assert not alerts
+
+
+def test_the_same_events_fed_again_change_nothing(eventful: list[AnyEvent]) -> None:
+    e = engine()
+    _, alerts, _ = feed(e, eventful)
+    before = counts(e)
+    outcomes, again, pages = feed(e, eventful)
+    assert set(outcomes) == {"repeated"}
+    assert not again
+    assert not pages
+    assert (counts(e) == before).all()
+
+
+@pytest.mark.parametrize("batch", [1, 7, 250])
+def test_how_events_are_cut_into_batches_changes_nothing(eventful: list[AnyEvent], batch: int) -> None:
+    whole_engine, cut_engine = engine(), engine()
+    whole, cut = feed(whole_engine, eventful, len(eventful)), feed(cut_engine, eventful, batch)
+    assert cut[0] == whole[0]
+    assert cut[1] == whole[1]
+    assert cut[2] == whole[2]
+    assert (counts(whole_engine) == counts(cut_engine)).all()
+
+
+@pytest.mark.parametrize("at", [0.5, 0.9, 0.931, 0.955, 0.98])
+def test_an_engine_rebuilt_from_its_pages_goes_on_as_if_nothing_had_happened(eventful: list[AnyEvent], at: float) -> None:
+    cut = int(len(eventful) * at)
+    undisturbed = engine()
+    feed(undisturbed, eventful[:cut])
+    rest = feed(undisturbed, eventful[cut:])
+
+    first = engine()
+    _, alerts, pages = feed(first, eventful[:cut], 40)
+    changes = first.changes()
+    assert first.today is not None
+    live = [a for a in alerts.values() if followed(a, first.today, town_settings())]
+    rebuilt = engine()
+    noted = {case.alert_id: case.noted for case in first.book.cases.values()}
+    rebuilt.restore(list(pages.values()), live, noted, changes.clock_day, changes.clock_hour)
+    assert (counts(rebuilt)[:, -5:] == counts(first)[:, -5:]).all()
+    outcomes, after, later_pages = feed(rebuilt, eventful[cut:], 40)
+    assert outcomes == rest[0]
+    assert after == rest[1]
+    assert later_pages == rest[2]
+
+
+def test_warning_at_the_event_gives_exactly_the_alarms_of_closing_the_day(ordinary: list[AnyEvent]) -> None:
+    """Each event alone, against: all series fitted when a day closes, and the whole day's counts compared at once."""
+    events = merged(ordinary, surge(425, n=6), surge(440), surge(441, n=5, area="A3", category="C1"))
+    at_events, closing = engine(), engine()
+    raised: set[tuple[int, int, int]] = set()
+    by_day: dict[int, list[AnyEvent]] = {}
+    for e in events:
+        by_day.setdefault(at_events.calendar.day_at(e.recorded_at), []).append(e)
+
+    original = at_events.book.raise_signal
+
+    def note(member, today, chosen):  # type: ignore[no-untyped-def]
+        raised.add((today, member.series, member.window))
+        return original(member, today, chosen)
+
+    at_events.book.raise_signal = note  # type: ignore[method-assign]
+    expected: set[tuple[int, int, int]] = set()
+    held: set[tuple[int, int]] = set()
+    every = np.arange(len(closing.space))
+    for day in sorted(by_day):
+        for e in by_day[day]:
+            at_events.ingest([e], NOW)
+        closing.ingest(by_day[day][:1], NOW)  # opens the day
+        closing.watch.fit_all(day)
+        closing.ingest(by_day[day][1:], NOW)
+        standing = closing.watch.standing(every, np.array([day]))
+        now = {(int(s), int(w)) for s, w in zip(standing.series, standing.window, strict=True)}
+        expected |= {(day, *key) for key in now - held}
+        held = {(s, w) for case in at_events.book.cases.values() for s, w in [(m.series, m.window) for m in case.members]}
+    assert len(raised) > 10
+    assert {r for r in raised if r[0] in by_day} == expected
+
+
+def test_fitting_all_at_the_close_gives_the_thresholds_that_are_fitted_when_needed(eventful: list[AnyEvent]) -> None:
+    when_needed, at_close = engine(), engine()
+    days = sorted({when_needed.calendar.day_at(e.recorded_at) for e in eventful})
+    by_day = {d: [e for e in eventful if when_needed.calendar.day_at(e.recorded_at) == d] for d in days}
+    found, kept = {}, {}
+    for day in days:
+        when_needed.ingest(by_day[day], NOW)
+        at_close.ingest(by_day[day][:1], NOW)
+        while at_close.fit_next():
+            pass
+        at_close.ingest(by_day[day][1:], NOW)
+        found.update({a.alert_id: a for a in when_needed.changes().alerts})
+        kept.update({a.alert_id: a for a in at_close.changes().alerts})
+    assert found
+    assert found == kept
+
+
+def test_a_later_revision_replaces_the_earlier_one_in_any_order() -> None:
+    first = event(1, BEGIN)
+    second = event(1, BEGIN, area="A4", revision=2, recorded_at=BEGIN + timedelta(hours=5))
+    third = event(1, BEGIN, category="C1", revision=3, recorded_at=BEGIN + timedelta(hours=9))
+    want = None
+    for order in ([first, second, third], [third, first, second], [second, third, first], [third, second, first]):
+        e = engine()
+        e.ingest(order[:2], NOW)
+        e.ingest(order[2:], NOW)
+        now = counts(e)
+        want = now if want is None else want
+        assert (now == want).all()
+        assert now.max() == 1
+
+
+def test_a_retraction_takes_the_event_out_also_when_it_comes_first() -> None:
+    said = event(1, BEGIN)
+    taken_back = event(1, BEGIN, revision=2, retraction=True)
+    for order in ([said, taken_back], [taken_back, said]):
+        e = engine()
+        e.ingest(order, NOW)
+        assert counts(e).sum() == 0
+
+
+def test_a_retraction_withdraws_the_alert_it_carried(ordinary: list[AnyEvent]) -> None:
+    e = engine()
+    burst = surge(440)
+    upto = [x for x in ordinary if x.recorded_at < burst[0].recorded_at]
+    feed(e, merged(upto, burst))
+    at = burst[-1].recorded_at + timedelta(hours=1)
+    back = [
+        type(x)(**{f: getattr(x, f) for f in x.__struct_fields__} | {"revision": 2, "retraction": True, "recorded_at": at})
+        for x in burst
+    ]
+    _, alerts, _ = feed(e, back)
+    alert = about(alerts, 440)
+    assert alert.state == "withdrawn"
+
+
+def test_one_revision_with_two_contents_is_refused_and_named() -> None:
+    e = engine()
+    e.ingest([event(1, BEGIN)], NOW)
+    result = e.ingest([event(1, BEGIN, area="A1")], NOW)
+    assert result.outcomes == ["rejected"]
+    assert result.rejections[0].rule == "revision-conflict"
+    assert result.rejections[0].event_id == "e1"
+
+
+def test_what_patrols_discover_is_kept_but_raises_no_alert(ordinary: list[AnyEvent]) -> None:
+    found = [type(x)(**{f: getattr(x, f) for f in x.__struct_fields__} | {"origin": "discovered"}) for x in surge(440)]
+    outcomes, alerts, pages = feed(engine(), merged(ordinary, found))
+    assert set(outcomes) == {"accepted"}
+    assert not [a for a in alerts.values() if a.opened_on == (BEGIN + timedelta(days=440)).date() and "A0" in a.areas]
+
+
+def test_an_origin_left_out_is_the_categorys_default(ordinary: list[AnyEvent]) -> None:
+    e = engine()
+    e.ingest([event(1, BEGIN, category="C3"), event(2, BEGIN, category="C2"), event(3, BEGIN)], NOW)
+    assert e.ledger.column("origin").tolist() == [1, 0, 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 3), st.integers(0, 3), st.booleans()), max_size=30), st.randoms())
+def test_events_in_any_order_give_the_counts_of_their_highest_revisions(
+    said: list[tuple[int, int, int, bool]], random: object
+) -> None:
+    once = {(n, r): (n, r, area, gone) for n, r, area, gone in said}  # one content for each revision
+    want = np.zeros(6)
+    for n in {n for n, _ in once}:
+        _, _, area, gone = once[n, max(r for m, r in once if m == n)]
+        want[area] += not gone
+    shuffled = list(once.values())
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    events = [event(n, BEGIN, area=f"A{area}", revision=r, retraction=gone) for n, r, area, gone in shuffled]
+    e = engine()
+    for begin in range(0, len(events), 4):
+        e.ingest(events[begin : begin + 4], NOW)
+    if not events:
+        return
+    series = e.space.number(0, e.register.resolve([f"A{i}" for i in range(6)]), int(e.tree.resolve(["C0"])[0]))
+    assert (counts(e)[series].sum(1) == want).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 400)), min_size=1, max_size=20))
+def test_an_event_known_to_an_interval_counts_once_over_its_days(spans: list[tuple[int, int]]) -> None:
+    events = [
+        event(
+            i, BEGIN, occurred_at=None, occurred_from=BEGIN + timedelta(hours=a), occurred_to=BEGIN + timedelta(hours=a + b),
+            recorded_at=BEGIN + timedelta(hours=a + b),
+        )
+        for i, (a, b) in enumerate(spans)
+    ]  # fmt: skip
+    e = engine()
+    result = e.ingest(events, NOW)
+    assert set(result.outcomes) == {"accepted"}
+    assert e.cube.first_day is not None
+    total = e.cube.window(np.array([int(e.space.number(0, 0, 0))]), np.array([e.cube.last_day]), 10_000)
+    assert int(total[0, 0]) == len(spans) * UNIT
+
+
+def test_a_long_silence_is_passed_over_quickly_and_settles_what_was_open(ordinary: list[AnyEvent]) -> None:
+    e = engine()
+    feed(e, merged(ordinary, surge(479)))
+    e.advance(BEGIN + timedelta(days=479 + 2500))
+    changes = e.changes()
+    assert changes.clock_day == e.calendar.day_at(BEGIN + timedelta(days=479 + 2500))
+    assert not [a for a in changes.alerts if a.state == "open"]
