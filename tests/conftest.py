@@ -76,7 +76,7 @@ def postgresql_url() -> Iterator[str]:
         "cwd": folder,
         "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
     }
-    make = [programs / "initdb", "-D", data, "-U", "earlywarning", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    make: list[str | Path] = [programs / "initdb", "-D", data, "-U", "earlywarning", "-A", "trust", "-E", "UTF8", "--no-sync"]
     try:
         made = subprocess.run(make, capture_output=True, text=True, check=False, **quiet, **account)
         if made.returncode:
@@ -93,8 +93,8 @@ def postgresql_url() -> Iterator[str]:
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with log.open("wb") as out:
-            start = [programs / "postgres", "-D", data, "-p", str(port), *options]
-            server = subprocess.Popen(start, stdout=out, stderr=out, **quiet, **account)
+            start: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(port), *options]
+            server: subprocess.Popen[bytes] = subprocess.Popen(start, stdout=out, stderr=out, **quiet, **account)
         try:
             url = f"postgresql://earlywarning@127.0.0.1:{port}/postgres"
             _await_answer(server, url, log)

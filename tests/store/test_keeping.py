@@ -159,7 +159,8 @@ def test_settings_in_force_get_a_number_and_the_same_again_does_not(store: Store
     assert store.add_settings_version("aaaaaaaaaaaa", "a = 1", at + timedelta(days=1)) == 1
     assert store.add_settings_version("bbbbbbbbbbbb", "a = 2", at) == 2
     assert store.add_settings_version("aaaaaaaaaaaa", "a = 1", at) == 3  # back to the first: in force anew
-    assert store.settings_versions()[1:] == [
+    assert store.add_settings_version("aaaaaaaaaaaa", "a = 1 # commented", at) == 4
+    assert store.settings_versions()[1:3] == [
         (2, "bbbbbbbbbbbb", at.astimezone(UTC), "a = 2"),
         (3, "aaaaaaaaaaaa", at.astimezone(UTC), "a = 1"),
     ]

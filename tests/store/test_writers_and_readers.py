@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from earlywarning.core.changes import Changes
 from earlywarning.store import Store, StoreError, StoreLocked
@@ -116,6 +118,33 @@ def test_a_writer_that_lost_its_lock_to_another_keeps_nothing(store: Store, url:
     assert list(store.pages("0380")) == [(1, b"successor")]
     store.commit(changes(pages={1: b"back"}))  # once the other is gone
     assert list(store.pages("0380")) == [(1, b"back")]
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_commit_during_which_the_lock_is_lost_keeps_nothing(store: Store, url: str, changes: MakeChanges) -> None:
+    def lose_the_lock(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO pages"):
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute(
+                    "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+                    " and database = (select oid from pg_database where datname = current_database())"
+                )
+
+    sa.event.listen(store._engine, "before_cursor_execute", lose_the_lock)
+    with pytest.raises(StoreError):
+        store.commit(changes(pages={1: b"one"}))
+    sa.event.remove(store._engine, "before_cursor_execute", lose_the_lock)
+    assert list(store.pages("0380")) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_commit_holds_the_database_from_its_start(store: Store, tmp_path: Path) -> None:
+    """So that a program that heeds no lock, such as the sqlite3 shell, waits, and does not break a commit midway."""
+    with store._writing():
+        shell = sqlite3.connect(tmp_path / "store.db", timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            shell.execute("begin immediate")
+        shell.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

@@ -58,6 +58,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(1024)  # from now on connections wait, and are served when everything is ready
     except OSError as error:
         listening.close()
         raise OperatorError(f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port") from error

@@ -91,6 +91,7 @@ class Engine:
         self.cube = CountCube(len(self.space))
         self.watch = Watch(self.space, self.cube, self.settings.watch)
         self.arrivals = Arrivals()
+        self._arriving: list[Ints] = []  # rows that arrived today
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Engine:
             np.concatenate([*added_at, *removed_at]),
             len(gone),
         )
-        self._run(batch, arrived, entries)
+        self._run(batch, arrived, entries, np.concatenate(added))
         return said
 
     def _compare(self, columns: Mapping[str, NDArray[np.generic]], at: Ints, held: Ints) -> NDArray[np.str_]:
@@ -254,6 +255,9 @@ class Engine:
             self._finished[case.alert_id] = self._explained(case)
 
     def _begin_day(self, day: int) -> None:
+        # What was replaced on the day it arrived is not known after a restart: only what the day closed with counts.
+        self._recount_arrivals(np.concatenate([np.empty(0, dtype=np.int64), *self._arriving]))
+        self._arriving = []
         self.today = day
         self.cube.extend(day, day)
         self.arrivals.begin_day(day)
@@ -265,24 +269,20 @@ class Engine:
 
     # ---- judging --------------------------------------------------------------------------------------------------
 
-    def _run(self, batch: EventBatch, arrived: Ints, entries: _Entries) -> None:
-        """Apply a batch's entries, day by day of the clock, and judge what they touched."""
+    def _run(self, batch: EventBatch, arrived: Ints, entries: _Entries, new: Ints) -> None:
+        """Apply a batch's entries, day by day of the clock, and judge what they touched. new: rows that it added."""
         clock = arrived[entries.position]
-        lag = self.calendar.day_of(batch.recorded) - self.calendar.day_of(batch.end)
+        new_on = self.ledger.column("arrived")[new].astype(np.int64)
         for day in np.unique(arrived).tolist():
             assert self.today is not None  # noqa: S101  # started
             if day > self.today:
                 self._roll_to(day)
             now = np.flatnonzero(arrived == day)
-            self.arrivals.add(day, batch.kind[now].astype(np.int64), lag[now], self._source_numbers(batch, now))
+            self._arriving.append(new[new_on == day])
             self.clock_hour = max(self.clock_hour, int(batch.recorded[now].max()))
             begin, stop = np.searchsorted(clock, [day, day + 1]).tolist()
             if stop > begin:
                 self._judge(_Entries(*[column[begin:stop] for column in entries]), batch.recorded)
-
-    def _source_numbers(self, batch: EventBatch, at: Ints) -> Ints:
-        numbers = np.array([self._source_number[name] for name in batch.sources], dtype=np.int64)
-        return numbers[batch.source[at]]
 
     def _judge(self, entries: _Entries, recorded: Ints) -> None:
         assert self.today is not None  # noqa: S101  # started
@@ -489,7 +489,9 @@ class Engine:
             self.watch.begin_day(day)
             self._recount_rows(every[(superseded == day) & (arrived < day)], -1, day)
             self._recount_rows(every[(arrived == day) & (superseded > day)], 1, day)
-            self._recount_arrivals(every[arrived == day])
+            if day < clock_day:
+                self._recount_arrivals(every[arrived == day])
+        self._arriving = [every[arrived == clock_day]]
 
     def _recount_rows(self, rows: Ints, sign: int, day: int | None) -> None:
         rows = rows[self._counting(rows)]
@@ -508,6 +510,7 @@ class Engine:
 
     def _recount_arrivals(self, rows: Ints) -> None:
         column = self.ledger.column
+        rows = rows[column("superseded")[rows].astype(np.int64) > column("arrived")[rows].astype(np.int64)]
         arrived = column("arrived")[rows].astype(np.int64)
         lag = self.calendar.day_of(column("recorded")[rows].astype(np.int64)) - self.calendar.day_of(
             column("end")[rows].astype(np.int64)

@@ -1,0 +1,6 @@
+"""`python -m earlywarning` is the installed command."""
+
+from earlywarning.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A real service in a process of its own, on a free loopback port, ended by the process that was started."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.core.town import CATEGORIES, CODE, areas_text
+
+SETTINGS = f"""
+[municipality]
+code = "{CODE}"
+name = "Testby"
+language = "en"
+[registers]
+areas = "areas.geojson"
+categories = "categories.csv"
+[service]
+clock = "events"
+max_body_megabytes = 1
+[store]
+url = "sqlite:///store.db"
+[events]
+oldest = 2020-01-01
+lateness_days = 3
+[detection]
+years = 2
+min_years = 1
+"""
+
+
+class Running:
+    """A running service: its folder, its address, and a client for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "earlywarning", "run", "--port", "0"],
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=(self.folder / "log").open("ab"), text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        said = ""
+        while not (found := re.search(r"(http://127\.0\.0\.1:\d+)/v1/events", said)):
+            line = self.process.stdout.readline()
+            assert line, f"the service ended: {(self.folder / 'log').read_text()[-2000:]}"
+            said += line
+        self.address = found.group(1)
+        self.client = httpx.Client(base_url=self.address, timeout=30)
+
+    def stop(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+    def kill(self) -> None:
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+
+    def send(self, body: object, content_type: str = "application/json") -> httpx.Response:
+        headers = {"content-type": content_type}
+        if isinstance(body, bytes | str):
+            return self.client.post("/v1/events", content=body, headers=headers)
+        return self.client.post("/v1/events", json=body)
+
+    def metric(self, name: str) -> float:
+        """The value of one sample of /metrics, 0 when there is none."""
+        for line in self.client.get("/metrics").text.splitlines():
+            if line.startswith(name + " "):
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+
+
+def write_town(folder: Path, extra: str = "") -> None:
+    (folder / "areas.geojson").write_text(areas_text())
+    (folder / "categories.csv").write_text(CATEGORIES)
+    (folder / "earlywarning.toml").write_text(SETTINGS + extra)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    write_town(tmp_path)
+    service = Running(tmp_path)
+    yield service
+    if service.process.poll() is None:
+        service.stop()
+
+
+def body(number: int | str, **fields: object) -> dict[str, object]:
+    """An incident as a supplier would send it."""
+    event = {
+        "kind": "incident",
+        "event_id": f"w-{number}x",
+        "source": "wardens",
+        "category": "C0",
+        "municipality": CODE,
+        "area": "A0",
+        "occurred_at": "2024-03-01T12:00:00+01:00",
+        "recorded_at": "2024-03-01T13:00:00+01:00",
+        **fields,
+    }
+    return {k: v for k, v in event.items() if v is not None}
