@@ -178,9 +178,7 @@ def test_broken_toml_names_the_line() -> None:
 
 
 def test_a_wrong_number_of_years_is_not_blamed_on_the_least_number() -> None:
-    assert [p.partition(":")[0] for p in problems(SMALLEST + '[detection]\nyears = "9"\nmin_years = 8\n')] == [
-        "detection.years"
-    ]
+    assert [p.partition(":")[0] for p in problems(SMALLEST + '[detection]\nyears = "9"\nmin_years = 8\n')] == ["detection.years"]
 
 
 def test_a_store_error_never_shows_a_password() -> None:

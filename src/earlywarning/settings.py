@@ -254,9 +254,7 @@ def _check_together(known: dict[str, Any], kind: type[_Section], problems: list[
     elif kind is StoreSection and "url" in known:
         scheme = known["url"].partition(":")[0]
         if not known["url"].startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
-            problems.append(
-                f"store.url: {scheme[:20]!r} is not a store; allowed: sqlite:///FILE or postgresql://USER@HOST/NAME"
-            )
+            problems.append(f"store.url: {scheme[:20]!r} is not a store; allowed: sqlite:///FILE or postgresql://USER@HOST/NAME")
     elif kind is PoliceFeed:
         if problem := address_problem(known.get("url", "https://polisen.se")):
             problems.append(f"police_feed.url: {problem}")

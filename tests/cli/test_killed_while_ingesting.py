@@ -30,9 +30,7 @@ def _state(folder: Path) -> dict[str, str]:
 
 
 def _municipality(folder: Path) -> Path:
-    subprocess.run(
-        [sys.executable, PROJECT / "benchmarks/municipality.py", folder, "--events", "40000", "--seed", "7"], check=True
-    )
+    subprocess.run([sys.executable, PROJECT / "benchmarks/municipality.py", folder, "--events", "40000", "--seed", "7"], check=True)
     events = folder / "events.jsonl"
     lines = events.read_text().splitlines()
     # A few that are refused, spread over the file: they must be kept once, however often the file is fed.

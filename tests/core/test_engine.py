@@ -86,7 +86,7 @@ def test_without_a_year_of_history_nothing_is_judged() -> None:
 
 def test_the_same_events_fed_again_change_nothing(eventful: list[AnyEvent]) -> None:
     e = engine()
-    _, alerts, _ = feed(e, eventful)
+    feed(e, eventful)
     before = counts(e)
     outcomes, again, pages = feed(e, eventful)
     assert set(outcomes) == {"repeated"}
@@ -227,7 +227,7 @@ def test_one_revision_with_two_contents_is_refused_and_named() -> None:
 
 def test_what_patrols_discover_is_kept_but_raises_no_alert(ordinary: list[AnyEvent]) -> None:
     found = [type(x)(**{f: getattr(x, f) for f in x.__struct_fields__} | {"origin": "discovered"}) for x in surge(440)]
-    outcomes, alerts, pages = feed(engine(), merged(ordinary, found))
+    outcomes, alerts, _ = feed(engine(), merged(ordinary, found))
     assert set(outcomes) == {"accepted"}
     assert not [a for a in alerts.values() if a.opened_on == (BEGIN + timedelta(days=440)).date() and "A0" in a.areas]
 

@@ -109,9 +109,7 @@ def merged(*parts: Sequence[AnyEvent]) -> list[AnyEvent]:
     return sorted((e for part in parts for e in part), key=lambda e: (e.recorded_at, e.event_id))
 
 
-def feed(
-    to: Engine, events: Sequence[AnyEvent], batch: int = 1000
-) -> tuple[list[Outcome], dict[str, Alert], dict[int, bytes]]:
+def feed(to: Engine, events: Sequence[AnyEvent], batch: int = 1000) -> tuple[list[Outcome], dict[str, Alert], dict[int, bytes]]:
     """Feed events in batches; returns the outcomes, and the alerts and pages as they are kept in the end."""
     outcomes: list[Outcome] = []
     alerts: dict[str, Alert] = {}

@@ -210,9 +210,7 @@ def test_a_zip_with_a_wrong_checksum_or_nonsense_inside_is_a_problem_of_the_file
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(at=st.integers(0, 10**6), byte=st.integers(0, 255), csv=st.booleans())
-def test_any_byte_of_a_zip_may_be_wrong_and_only_a_file_problem_comes_of_it(
-    tmp_path: Path, at: int, byte: int, csv: bool
-) -> None:
+def test_any_byte_of_a_zip_may_be_wrong_and_only_a_file_problem_comes_of_it(tmp_path: Path, at: int, byte: int, csv: bool) -> None:
     content = (HEADER + "".join(map(row, range(30)))).encode() if csv else lines(map(event, range(30)))
     zipped = bytearray(gzip.compress(content, mtime=0))
     zipped[at % len(zipped)] = byte
@@ -224,11 +222,11 @@ def test_any_byte_of_a_zip_may_be_wrong_and_only_a_file_problem_comes_of_it(
     ("name", "piece", "megabytes"),
     [
         ("a.jsonl.gz", b"x", 100),
-        ("a.jsonl.gz", b"\n", 20),
+        ("a.jsonl.gz", b"\n", 9),
         ("a.csv.gz", b"x", 60),
         ("a.csv.gz", b'"', 60),
         ("a.csv.gz", b";", 60),
-        ("a.csv.gz", b"\n", 2),
+        ("a.csv.gz", b"\n", 1),
     ],
 )
 def test_a_zip_that_unfolds_to_many_times_its_size_stays_small_in_memory(
@@ -354,6 +352,12 @@ def test_a_quote_that_is_never_closed_costs_only_its_own_row(tmp_path: Path, beh
     assert done.rules == {3: "csv"}
 
 
+def test_a_stray_quote_within_a_line_is_forgiven(tmp_path: Path) -> None:
+    text = HEADER + row(1, note='"Bågen" kiosk') + row(2, note='5" rör') + row(3)
+    done = read(tmp_path / "a.csv", text, MAPPING)
+    assert (done.ids, done.rules) == ({2: "e-1", 3: "e-2", 4: "e-3"}, {})
+
+
 def test_two_open_quotes_do_not_swallow_the_rows_between_them(tmp_path: Path) -> None:
     text = HEADER + row(1, note='"öppen') + row(2) + row(3) + row(4, note='"öppen') + row(5)
     done = read(tmp_path / "a.csv", text, MAPPING)
@@ -365,7 +369,7 @@ def test_a_file_full_of_open_quotes_is_read_in_bounded_time_and_says_what_it_los
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_rows, "_READ_AGAIN", 1 << 20)
-    done = read(tmp_path / "a.csv", HEADER + '"","\n' * 50_000 + 'a;"b";""\n' + row(1), MAPPING)
+    done = read(tmp_path / "a.csv", HEADER + 'a";"\n' * 50_000, MAPPING)
     assert set(done.rules.values()) <= {"csv", "columns"}
     assert any("lines behind it are lost with it" in r.problem for s in done.supplies for r in s.decoded.rejections)
 

@@ -101,9 +101,7 @@ def test_a_moment_without_a_zone_is_refused(store: Store, letter: MakeLetter) ->
     ],
     ids=lambda value: value[:12] if isinstance(value, str) and value.isascii() and "\0" not in value else "odd",
 )
-def test_whatever_a_refused_event_holds_its_neighbours_are_kept(
-    store: Store, letter: MakeLetter, field: str, value: str
-) -> None:
+def test_whatever_a_refused_event_holds_its_neighbours_are_kept(store: Store, letter: MakeLetter, field: str, value: str) -> None:
     odd = letter(2, **{field: value})
     store.commit(None, [letter(1), odd, letter(3)])
     assert [x.letter.position for x in store.dead_letters()] == [1, 2, 3]

@@ -26,9 +26,7 @@ def _everything(store: Store) -> tuple[Any, ...]:
     )
 
 
-def test_what_a_commit_brings_is_read_back_alike(
-    store: Store, alert: MakeAlert, changes: MakeChanges, letter: MakeLetter
-) -> None:
+def test_what_a_commit_brings_is_read_back_alike(store: Store, alert: MakeAlert, changes: MakeChanges, letter: MakeLetter) -> None:
     page = bytes(range(256)) * 40
     kept, opened = alert(), AlertChange("opened", date(2024, 5, 7), alert(observed=11.0))
     store.commit(

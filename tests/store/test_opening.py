@@ -55,9 +55,7 @@ def test_a_migration_that_fails_midway_leaves_the_store_as_it_was(
     with Store.open(url, writer=True) as store:
         store.commit(changes(pages={1: b"one"}))
     with monkeypatch.context() as patched:
-        _with_a_further_migration(
-            tmp_path, patched, "op.drop_table('alerts'); op.execute('insert into no_such_table values (1)')"
-        )
+        _with_a_further_migration(tmp_path, patched, "op.drop_table('alerts'); op.execute('insert into no_such_table values (1)')")
         with pytest.raises(StoreError, match="no_such_table"):
             Store.open(url, writer=True)
     with Store.open(url, writer=True) as store:  # as the version before

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import select
 
 import jsonschema
 import pytest
@@ -32,7 +33,14 @@ def test_counts_come_for_any_level_window_and_format(running: Running) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/alerts?limit=x", "/v1/alerts?since=yesterday", "/v1/alerts?state=bad", "/v1/counts?window=0", "/v1/alerts/none", "/nothing"],
+    [
+        "/v1/alerts?limit=x",
+        "/v1/alerts?since=yesterday",
+        "/v1/alerts?state=bad",
+        "/v1/counts?window=0",
+        "/v1/alerts/none",
+        "/nothing",
+    ],
 )
 def test_a_bad_question_gets_an_answer_in_words_and_no_trace(running: Running, path: str) -> None:
     response = running.client.get(path)
@@ -59,7 +67,12 @@ def test_what_the_schema_takes_the_service_takes_and_what_it_refuses_is_refused(
     for event in (good, position, interval):
         assert check.is_valid(event), list(check.iter_errors(event))
         assert running.send(event).json()["counts"] == {"accepted": 1}
-    for wrong in (body(4, kind=kind, comment="x"), body(5, kind=kind, area=None), body(6, kind=kind, severity=9), body(7, kind=kind, occurred_at=None)):
+    for wrong in (
+        body(4, kind=kind, comment="x"),
+        body(5, kind=kind, area=None),
+        body(6, kind=kind, severity=9),
+        body(7, kind=kind, occurred_at=None),
+    ):
         assert not check.is_valid(wrong)
         assert running.send(wrong).json()["counts"] == {"rejected": 1}
 
@@ -90,7 +103,5 @@ def test_settings_changed_in_the_file_take_effect_without_a_restart(running: Run
 
 def _wait(running: Running) -> None:
     """Let the service's own threads go on: ask something that takes a moment."""
-    import select
-
     select.select([], [], [], 0.05)
     running.client.get("/v1/areas")

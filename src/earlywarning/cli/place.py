@@ -27,9 +27,7 @@ def find_settings(named: Path | None) -> Path:
     if len(made) == 1:
         return made[0]
     if not made:
-        raise OperatorError(
-            f"there is no {FILE} here; name one with --settings, or start the service once (earlywarning run)"
-        )
+        raise OperatorError(f"there is no {FILE} here; name one with --settings, or start the service once (earlywarning run)")
     raise OperatorError(f"there is more than one settings file: {', '.join(map(str, made))}; name one with --settings")
 
 

@@ -19,9 +19,7 @@ _REPLAYED = "demonstration"
 log = structlog.get_logger(__name__)
 
 
-def run_service(
-    settings_file: Path | None, municipality: str, host: str, port: int | None, *, replay_only: bool = False
-) -> None:
+def run_service(settings_file: Path | None, municipality: str, host: str, port: int | None, *, replay_only: bool = False) -> None:
     """Start and stay up until the process is told to end."""
     path = settings_to_run(settings_file, municipality)
     settings = load_settings(path)
@@ -42,9 +40,7 @@ def run_service(
         if replay_only:
             return
         service.start(path)
-        console.print(
-            f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends."
-        )
+        console.print(f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends.")
         config = uvicorn.Config(make_app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -236,9 +236,7 @@ def check_settings(file: Path | None) -> None:
     if problems:
         raise SettingsError(problems, str(path))
     engine = make_engine(settings, datetime.now(UTC))
-    print(
-        f"{path}: fine. Version {settings.version}; {len(engine.register.codes)} areas, {len(engine.tree.codes)} categories."
-    )
+    print(f"{path}: fine. Version {settings.version}; {len(engine.register.codes)} areas, {len(engine.tree.codes)} categories.")
 
 
 def show_settings(file: Path | None, number: int | None) -> None:

@@ -222,12 +222,8 @@ def _times(
     missing = np.isnan(start)
     refusals.refuse_all(missing, "occurred_at", "missing-field", "occurred_at (or occurred_from and occurred_to) is missing")
     latest = now.timestamp() + rules.future_tolerance
-    refusals.refuse_all(
-        recorded > latest, "recorded_at", "future", "recorded_at lies in the future; check the clock or offset"
-    )
-    refusals.refuse_all(
-        end > latest, "occurred_at", "future", "it is said to happen in the future; check the clock or offset"
-    )
+    refusals.refuse_all(recorded > latest, "recorded_at", "future", "recorded_at lies in the future; check the clock or offset")
+    refusals.refuse_all(end > latest, "occurred_at", "future", "it is said to happen in the future; check the clock or offset")
     early = end > recorded + rules.future_tolerance
     refusals.refuse_all(early, "recorded_at", "recorded-before", "it was recorded before it is said to have happened")
     refusals.refuse_all(start < rules.oldest, "occurred_at", "too-old", "it happened before the earliest day that is taken")
@@ -250,17 +246,13 @@ def _areas(events: Sequence[AnyEvent], refusals: _Refusals, register: AreaRegist
 
 def _any_position(events: Sequence[AnyEvent]) -> bool:
     return any(
-        e.latitude is not None or e.longitude is not None or e.sweref_north is not None or e.sweref_east is not None
-        for e in events
+        e.latitude is not None or e.longitude is not None or e.sweref_north is not None or e.sweref_east is not None for e in events
     )
 
 
-def _locate(
-    events: Sequence[AnyEvent], codes: list[str | None], refusals: _Refusals, register: AreaRegister
-) -> NDArray[np.int64]:
+def _locate(events: Sequence[AnyEvent], codes: list[str | None], refusals: _Refusals, register: AreaRegister) -> NDArray[np.int64]:
     latitude, longitude, north, east = (
-        np.array([np.nan if (v := getattr(e, field)) is None else v for e in events], dtype=np.float64)
-        for field in POSITION_FIELDS
+        np.array([np.nan if (v := getattr(e, field)) is None else v for e in events], dtype=np.float64) for field in POSITION_FIELDS
     )
     coded = np.array([c is not None for c in codes], dtype=bool)
     known = ~np.isnan(np.stack([latitude, longitude, north, east]))
@@ -282,9 +274,7 @@ def _locate(
         found = np.asarray(register.locate(longitude[placed], latitude[placed]), dtype=np.int64)
         places = np.flatnonzero(placed)
         area[places] = np.where(found < 0, -2, found)
-        refusals.areas_found.update(
-            (i, register.codes[a]) for i, a in zip(places.tolist(), found.tolist(), strict=True) if a >= 0
-        )
+        refusals.areas_found.update((i, register.codes[a]) for i, a in zip(places.tolist(), found.tolist(), strict=True) if a >= 0)
         outside = np.zeros(len(events), dtype=bool)
         outside[places] = found < 0
         problem = f"the coordinates lie outside the areas of municipality {register.municipality}"

@@ -119,9 +119,7 @@ class AlertBook:
 
     def raise_signal(self, member: Member, today: int, settings: AlertSettings) -> Case:
         """A series has crossed its threshold: it joins the alert that it belongs to, or opens one."""
-        matches = [
-            (d, -c.opened_day, c.alert_id) for c in self.cases.values() if (d := self._distance(member, c)) is not None
-        ]
+        matches = [(d, -c.opened_day, c.alert_id) for c in self.cases.values() if (d := self._distance(member, c)) is not None]
         if matches:
             case = self.cases[min(matches)[2]]
             case.members.append(member)
@@ -173,9 +171,7 @@ class AlertBook:
 
     # ---- while it lasts -------------------------------------------------------------------------------------------
 
-    def refresh(
-        self, series: NDArray[np.int64], standing: Standing, today: int, oldest_open: int, settings: AlertSettings
-    ) -> None:
+    def refresh(self, series: NDArray[np.int64], standing: Standing, today: int, oldest_open: int, settings: AlertSettings) -> None:
         """Bring the members of these series up to date with what stands now.
 
         standing: all windows of `series` that are beyond their thresholds and end on or after day oldest_open.

@@ -111,9 +111,7 @@ def load_areas(
     made = [code for code in parents_named if code not in known]
     for code in made:
         if not CODE.fullmatch(code) or find_personal_data(code):
-            problems.append(
-                RegisterProblem(file, "", "parent", f"parent code {code!r} is not allowed: letters, digits, _ . -")
-            )
+            problems.append(RegisterProblem(file, "", "parent", f"parent code {code!r} is not allowed: letters, digits, _ . -"))
         features.append({"code": code, "name": code, "parent": "", "population": np.nan, "shape": None, "number": 0})
     by_code = {f["code"]: f for f in features}
     order = _in_order(by_code, municipality)

@@ -88,13 +88,9 @@ def load_categories(text: str | bytes, *, file: str) -> CategoryTree:
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise RegisterError(
-            [RegisterProblem(file, f"line {reader.line_num}", "csv", f"not readable as CSV: {error}")]
-        ) from error
+        raise RegisterError([RegisterProblem(file, f"line {reader.line_num}", "csv", f"not readable as CSV: {error}")]) from error
     if not rows:
-        raise RegisterError(
-            [RegisterProblem(file, "", "empty", f"no categories; the first line must be {','.join(COLUMNS)}")]
-        )
+        raise RegisterError([RegisterProblem(file, "", "empty", f"no categories; the first line must be {','.join(COLUMNS)}")])
     header = rows[0][1]
     if sorted(header) != sorted(COLUMNS):
         words = f"the header is {','.join(header)}; it must name the columns {','.join(COLUMNS)}"

@@ -394,9 +394,7 @@ class Engine:
 
     def _explained(self, case: Case) -> Alert:
         record = self.book.record(case, self.settings.alerts)
-        return explain(
-            record, case, watch=self.watch, cube=self.cube, space=self.space, register=self.register, tree=self.tree
-        )
+        return explain(record, case, watch=self.watch, cube=self.cube, space=self.space, register=self.register, tree=self.tree)
 
     def changes(self) -> Changes:
         """What has changed since the last call: to be kept together, or not at all."""
@@ -498,9 +496,7 @@ class Engine:
         if not len(rows):
             return
         column = self.ledger.column
-        event, days, units = self.calendar.spread(
-            column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64)
-        )
+        event, days, units = self.calendar.spread(column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64))
         row = rows[event]
         kind, area, category = (column(name)[row].astype(np.int64) for name in ("kind", "area", "category"))
         index, series = self.space.expand(kind, area, category)

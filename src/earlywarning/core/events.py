@@ -61,18 +61,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Annotated[float, Meta(ge=6_000_000, le=7_800_000)] | None,
         Meta(description="SWEREF 99 TM, metres. Finds the area and is then forgotten."),
     ] = None
-    sweref_east: Annotated[
-        Annotated[float, Meta(ge=200_000, le=1_000_000)] | None, Meta(description="SWEREF 99 TM, metres.")
-    ] = None
+    sweref_east: Annotated[Annotated[float, Meta(ge=200_000, le=1_000_000)] | None, Meta(description="SWEREF 99 TM, metres.")] = (
+        None
+    )
     origin: Annotated[
         Literal["reported", "discovered", "tasked"] | None,
         Meta(description="How it came to be known; the category's own default when left out."),
     ] = None
     premises: Annotated[Premises | None, Meta(description="The kind of place. Events inside a dwelling are refused.")] = None
     severity: Annotated[Annotated[int, Meta(ge=1, le=5)] | None, Meta(description="1 (slight) to 5 (grave).")] = None
-    revision: Annotated[
-        int, Meta(ge=1, le=2_000_000_000, description="Raised with each correction; the highest one counts.")
-    ] = 1
+    revision: Annotated[int, Meta(ge=1, le=2_000_000_000, description="Raised with each correction; the highest one counts.")] = 1
     retraction: Annotated[
         bool, Meta(description="true: the event did not happen or was wrong; give a higher revision with it.")
     ] = False
@@ -85,9 +83,7 @@ class Incident(Event, frozen=True, kw_only=True, tag="incident", gc=False):
 class Report(Event, frozen=True, kw_only=True, tag="report", gc=False):
     """Something that a resident, school, housing company or municipal employee told."""
 
-    concern: Annotated[Annotated[int, Meta(ge=1, le=5)] | None, Meta(description="How worried the reporter is, 1 to 5.")] = (
-        None
-    )
+    concern: Annotated[Annotated[int, Meta(ge=1, le=5)] | None, Meta(description="How worried the reporter is, 1 to 5.")] = None
 
 
 AnyEvent = Incident | Report

@@ -32,9 +32,7 @@ def explain(
     days = tuple(DayCount(date_of(first + i), float(n)) for i, n in enumerate(daily.tolist()))
     back = np.arange(1, watch.years_at(lead.end) + 1)
     earlier = cube.window(series, lead.end - YEAR * back, lead.window)[:, 0] / UNIT
-    years = tuple(
-        EarlierYear(y, date_of(lead.end - YEAR * y), n) for y, n in zip(back.tolist(), earlier.tolist(), strict=True)
-    )
+    years = tuple(EarlierYear(y, date_of(lead.end - YEAR * y), n) for y, n in zip(back.tolist(), earlier.tolist(), strict=True))
     return msgspec.structs.replace(
         record, days=days, earlier_years=years, carriers=_carriers(case, watch, cube, space, register, tree)
     )

@@ -91,9 +91,7 @@ def join_pages(pages: Iterable[Page]) -> Rows:
                 values = np.array([known[c] for c in page.codes[name]], dtype=np.int64)[values]
             parts[name].append(values)
     columns = {
-        name: np.concatenate(parts[name]).astype(np.int64 if name in _CODED else dtype)
-        if parts[name]
-        else np.empty(0, dtype=dtype)
+        name: np.concatenate(parts[name]).astype(np.int64 if name in _CODED else dtype) if parts[name] else np.empty(0, dtype=dtype)
         for name, dtype in COLUMNS.items()
     }
     order = np.lexsort((columns["superseded"], columns["arrived"], columns["revision"], columns["key"]))

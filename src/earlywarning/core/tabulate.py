@@ -54,9 +54,7 @@ class Table:
         return len(self.day)
 
 
-def tabulate(
-    rows: Rows, selection: Selection, *, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar
-) -> Table:
+def tabulate(rows: Rows, selection: Selection, *, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar) -> Table:
     """Count the standing events of `rows` (those of the days first_day - window + 1 .. last_day, at least).
 
     Raises SelectionError when an area, category, kind, origin or window is not known.

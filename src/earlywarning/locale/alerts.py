@@ -84,11 +84,7 @@ def details(alert: Alert, names: Names, language: Language) -> list[tuple[str, s
     def part(dimension: str, code: str) -> str:
         return names.area(code, language) if dimension == "area" else names.category(code, language)
 
-    days = [
-        say("day_count", day=day_words(d.day, language), n=count_words(d.observed, language))
-        for d in alert.days
-        if d.observed
-    ]
+    days = [say("day_count", day=day_words(d.day, language), n=count_words(d.observed, language)) for d in alert.days if d.observed]
     parts = [
         say(
             "carrier",
@@ -98,9 +94,7 @@ def details(alert: Alert, names: Names, language: Language) -> list[tuple[str, s
         )
         for c in alert.carriers
     ]
-    years = [
-        say("earlier", day=day_words(y.last_day, language), n=count_words(y.observed, language)) for y in alert.earlier_years
-    ]
+    years = [say("earlier", day=day_words(y.last_day, language), n=count_words(y.observed, language)) for y in alert.earlier_years]
     others = [
         say(
             "also",

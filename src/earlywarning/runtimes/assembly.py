@@ -30,9 +30,7 @@ def _read(settings: Settings, key: str, value: str, builtin: str) -> tuple[bytes
     try:
         return path.read_bytes(), value
     except OSError as error:
-        raise SettingsError(
-            [f"registers.{key}: {value} cannot be read ({error.strerror}); give a path or builtin:NAME"]
-        ) from error
+        raise SettingsError([f"registers.{key}: {value} cannot be read ({error.strerror}); give a path or builtin:NAME"]) from error
 
 
 def area_register(settings: Settings) -> AreaRegister:

@@ -60,7 +60,7 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
-        self.ready = False
+        self.ready = self._behind = False
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
         self._stop = threading.Event()
@@ -120,6 +120,7 @@ class Service:
         """
         begun = time.perf_counter()
         with self._writing:
+            self._catch_up()
             taken, letters = [], []
             try:
                 for supply in supplies:
@@ -129,7 +130,7 @@ class Service:
                 changes = self.engine.changes()
                 self.store.commit(changes, letters, source_state)
             except BaseException:
-                self._rebuild()
+                self._fell_behind()
                 raise
         self._measure(taken, changes, time.perf_counter() - begun)
         return taken
@@ -169,12 +170,18 @@ class Service:
             format=form,
         )
 
-    def _rebuild(self) -> None:
-        """The engine has run ahead of what is kept: make it anew from the store, as after a crash."""
-        engine = make_engine(self.settings, datetime.now(UTC))
+    def _fell_behind(self) -> None:
+        """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
+        self._behind = True
         with suppress(StoreError):
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Rebuild an engine that has run ahead, as after a crash. Raises StoreError while the store does not answer."""
+        if self._behind:
+            engine = make_engine(self.settings, datetime.now(UTC))
             self._restore(engine)
-        self.engine = engine
+            self.engine, self._behind = engine, False
 
     def replay(self, letters: Sequence[StoredDeadLetter], now: datetime) -> dict[int, str]:
         """Feed dead letters again; those that are taken now are settled, the others go on waiting.
@@ -206,6 +213,7 @@ class Service:
                 fields["event_id"] = f"{letter.way.split('.')[0]}-{letter.position}"
             items.append((stored.id, fields))
         with self._writing:
+            self._catch_up()
             decoded = decode_mappings([item for _, item in items])
             for r in decoded.rejections:
                 outcome[items[r.index][0]] = r.problem
@@ -217,7 +225,7 @@ class Service:
                 settled = {number: "replayed" for number, words in outcome.items() if words == "replayed"}
                 self.store.commit(self.engine.changes(), settled=settled)
             except BaseException:
-                self._rebuild()
+                self._fell_behind()
                 raise
         return outcome
 
@@ -226,13 +234,14 @@ class Service:
     def advance(self, to: datetime) -> None:
         """Close the days that are over at `to`, and keep what that changes."""
         with self._writing:
+            self._catch_up()
             try:
                 self.engine.advance(to)
                 changes = self.engine.changes()
                 if changes.alerts or changes.history or changes.clock_day:
                     self.store.commit(changes)
             except BaseException:
-                self._rebuild()
+                self._fell_behind()
                 raise
         self.metrics.count_changes(changes.history)
 
@@ -332,7 +341,7 @@ class Service:
     def _changed(self, settings: Settings) -> None:
         try:
             self.reload(settings)
-        except ValueError as error:
+        except (ValueError, StoreError) as error:
             self.metrics.settings_errors.inc()
             log.error("settings refused", problem=str(error))
 

@@ -25,7 +25,9 @@ def read_rows(text: IO[str], delimiter: str) -> Iterator[list[str] | BadRow]:
     otherwise only its first line is bad, and the lines behind it are read again as rows of their own.
     """
     lines = _Lines(text.readline)
-    reader = csv.reader(lines, delimiter=delimiter)
+    # Strict, so that a quote opened in one row and "closed" by the opening one of a later row does not swallow the rows
+    # between; a stray quote within one line is forgiven below.
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     width = 0
     while True:
         lines.begin_row()
@@ -33,15 +35,28 @@ def read_rows(text: IO[str], delimiter: str) -> Iterator[list[str] | BadRow]:
             row = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
+        except _RowTooLong as error:
             yield BadRow("csv", f"not readable as CSV: {error}{lines.read_again()}")
             continue
+        except csv.Error as error:
+            if (line := lines.only_line()) is None:
+                yield BadRow("csv", f"not readable as CSV: {error}{lines.read_again()}")
+                continue
+            try:
+                row = next(csv.reader([line], delimiter=delimiter))
+            except csv.Error:
+                yield BadRow("csv", f"not readable as CSV: {error}")
+                continue
         width = width or len(row)
         if not row or len(row) == width:
             yield row
         else:
             problem = f"{len(row)} columns where the header has {width}; check delimiter and quotation marks"
             yield BadRow("columns", problem + lines.read_again())
+
+
+class _RowTooLong(csv.Error):
+    """A row that finds no end where it may."""
 
 
 class _Lines:
@@ -59,6 +74,10 @@ class _Lines:
     def begin_row(self) -> None:
         self._row = []
         self._size = 0
+
+    def only_line(self) -> str | None:
+        """The row's line, when it has but one."""
+        return self._row[0] if len(self._row) == 1 else None
 
     def read_again(self) -> str:
         """Let the lines behind the row's first one be read once more; says so in words when they are lost instead."""
@@ -79,13 +98,13 @@ class _Lines:
         line = self._waiting.pop() if self._waiting else self._fresh()
         if not line:
             if self._row:
-                raise csv.Error("a quotation mark is opened and never closed")
+                raise _RowTooLong("a quotation mark is opened and never closed")
             raise StopIteration
         self._row.append(line)
         self._size += len(line)
         if self._size > LONGEST_ROW:
             what = "a quotation mark is not closed" if len(self._row) > 1 else "the row is too long"
-            raise csv.Error(f"{what}; at most {LONGEST_ROW} characters are taken")
+            raise _RowTooLong(f"{what}; at most {LONGEST_ROW} characters are taken")
         return line
 
     def _fresh(self) -> str:

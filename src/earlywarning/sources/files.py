@@ -62,9 +62,7 @@ class EventFile:
     then. CSV positions are row numbers, the header being row 1; those of JSON Lines count from the Supply's `first`.
     """
 
-    def __init__(
-        self, path: Path, *, mapping: ColumnMapping | None = None, mapping_name: str = "", default_timezone: str
-    ) -> None:
+    def __init__(self, path: Path, *, mapping: ColumnMapping | None = None, mapping_name: str = "", default_timezone: str) -> None:
         self.path, self.mapping, self.mapping_name = path, mapping, mapping_name
         self.default_timezone = default_timezone
         self.skipped = 0
@@ -93,9 +91,7 @@ class EventFile:
                 else:
                     yield from self._lines(stream)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise FileProblem(
-                    f"{self.path}: the gzip data is damaged or cut off ({error}); fetch the file again"
-                ) from error
+                raise FileProblem(f"{self.path}: the gzip data is damaged or cut off ({error}); fetch the file again") from error
             except UnicodeError as error:
                 raise FileProblem(
                     f"{self.path}: not readable as {self._encoding} from some place on; "
@@ -292,6 +288,6 @@ def _unreadable(texts: Texts, encoding: str) -> str:
     joined = "".join(texts)
     if "\0" in joined:
         return "not text: it holds NUL bytes; save the file again as text"
-    if not joined.isascii() and any("\udc80" <= c <= "\udcff" for c in joined):
+    if not joined.isascii() and any("\ud800" <= c <= "\udfff" for c in joined):
         return f"not {encoding}; save the file as {encoding}, or name its encoding in the mapping"
     return ""

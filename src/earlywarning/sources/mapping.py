@@ -175,4 +175,5 @@ def _instant(text: str, pattern: str, zone: ZoneInfo) -> datetime | str:
             return when
         return when.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
     except (ValueError, OverflowError):
-        return text
+        # A bare number would be taken for seconds since 1970 when the event is decoded: 2024 is not such a time.
+        return f"{text} (a number)" if text.lstrip("+-").replace(".", "", 1).isdecimal() else text

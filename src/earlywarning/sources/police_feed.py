@@ -205,9 +205,7 @@ def _fields(item: Any) -> tuple[str, str, str, str, datetime]:
     return str(number), title, kind.strip(), place, published_at(str(item["datetime"]))
 
 
-def _event(
-    number: str, title: str, published: datetime, category: str, municipality: str, fetched_at: datetime
-) -> dict[str, Any]:
+def _event(number: str, title: str, published: datetime, category: str, municipality: str, fetched_at: datetime) -> dict[str, Any]:
     when = occurred_at(title, published)
     # Some items carry a time a little after their publication: what is published has happened.
     recorded = min(max(published, when), max(fetched_at, published))
@@ -235,9 +233,7 @@ def _retraction(number: str, before: KnownItem, remembered: dict[str, KnownItem]
 def _pruned(known: Mapping[str, KnownItem], now: datetime) -> dict[str, KnownItem]:
     """Items of the last 60 days: the feed itself reaches back some ten."""
     oldest = hour_of(now) - 60 * 24
-    return {
-        number: item for number, item in known.items() if hour_of(datetime.fromisoformat(item.event["recorded_at"])) > oldest
-    }
+    return {number: item for number, item in known.items() if hour_of(datetime.fromisoformat(item.event["recorded_at"])) > oldest}
 
 
 def to_json(known: Mapping[str, KnownItem], newest: str) -> str:

@@ -81,9 +81,7 @@ def bring_up_to_date(connection: sa.Connection, *, writer: bool) -> None:
         if now == newest:
             return
         if now is not None and now not in {s.revision for s in script.walk_revisions()}:
-            raise StoreError(
-                f"the store {shown} has schema {now}, made by a newer version; this version knows {newest}: upgrade"
-            )
+            raise StoreError(f"the store {shown} has schema {now}, made by a newer version; this version knows {newest}: upgrade")
         if not writer:
             what = "is empty" if now is None else f"has the older schema {now}"
             raise StoreError(f"the store {shown} {what}; {_START}")

@@ -183,9 +183,7 @@ class Store:
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
-    def pages(
-        self, municipality: str, first_day: int | None = None, last_day: int | None = None
-    ) -> Iterator[tuple[int, bytes]]:
+    def pages(self, municipality: str, first_day: int | None = None, last_day: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(day, page) in the order of the days."""
         p = t.pages.c
         query = sa.select(p.day, p.page).where(p.municipality == municipality).order_by(p.day)

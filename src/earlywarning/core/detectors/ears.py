@@ -78,7 +78,8 @@ def ears(counts: Floats, settings: EarsSettings) -> EarsBounds:
         past = np.full(counts.shape, np.nan)
         past[:, 2:] = _part(c2[:, :-2]) + _part(c2[:, 1:-1])
         if settings.r_compat:
-            upper = np.maximum(counts + sigma * (z - past), 0)
+            with np.errstate(invalid="ignore"):  # a constant baseline: infinite exceedance times no spread
+                upper = np.maximum(counts + sigma * (z - past), 0)
         else:
             # max(0, C2 - 1) + past reaches z when C2 reaches 1 + z - past; with past >= z any step is beyond.
             upper = np.where(past >= z, 0.0, mean + sigma * (1 + z - past))

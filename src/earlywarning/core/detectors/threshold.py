@@ -40,9 +40,7 @@ class Threshold(NamedTuple):
     status: NDArray[np.int8]
 
 
-def standing_threshold(
-    method: Method, history: Floats, *, years: int, alpha: float, settings: ThresholdSettings
-) -> Threshold:
+def standing_threshold(method: Method, history: Floats, *, years: int, alpha: float, settings: ThresholdSettings) -> Threshold:
     """The threshold of the count that follows `history`.
 
     history: (series, steps), oldest first; for farrington-flexible one step a week. alpha: one-sided level. The bound is
