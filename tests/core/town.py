@@ -11,8 +11,10 @@ from earlywarning.core.alerts import AlertSettings
 from earlywarning.core.areas import AreaRegister, load_areas
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree, load_categories
-from earlywarning.core.engine import Engine, EngineSettings, Outcome
+from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent, Incident, Report
+from earlywarning.core.intake import Outcome
+from earlywarning.core.tallies import EngineSettings
 from earlywarning.core.watch import WatchSettings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -5,44 +5,32 @@ The engine holds one municipality. Its clock is event time: it moves on with the
 how the events were cut into batches.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.core.admission import AdmissionRules, EventBatch, admit
+from earlywarning.core.admission import EventBatch, admit
 from earlywarning.core.alert_record import Alert, Uncertainty
-from earlywarning.core.alerts import AlertBook, AlertSettings, Case, Member, rank
+from earlywarning.core.alerts import AlertBook, Case, Member, rank
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes
 from earlywarning.core.counts import CountCube, SeriesSpace
 from earlywarning.core.detectors.threshold import chance, status_note
-from earlywarning.core.events import KINDS, AnyEvent, Rejection, rejection
+from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain
-from earlywarning.core.ledger import CONTENT, STANDING, Ledger
+from earlywarning.core.intake import Outcome, conflicts, take_in, tally
+from earlywarning.core.ledger import STANDING, Ledger
 from earlywarning.core.pages import decode_page, encode_page, join_pages
-from earlywarning.core.watch import Standing, Watch, WatchSettings
+from earlywarning.core.tallies import EngineSettings, Entries, Tallies
+from earlywarning.core.watch import Standing, Watch
 
 Ints = NDArray[np.int64]
-Outcome = Literal["accepted", "repeated", "replaced", "rejected"]
 NOTED_SHARE = 0.02  # a share of late events below this is not worth a person's attention
-
-
-class EngineSettings(NamedTuple):
-    """What the municipality's settings say to the core. origins: numbers of the origins that may raise alerts."""
-
-    admission: AdmissionRules = AdmissionRules()
-    watch: WatchSettings = WatchSettings()
-    alerts: AlertSettings = AlertSettings()
-    origins: tuple[int, ...] = (0,)
-    kinds: tuple[int, ...] = (0, 1)
-    silence_recurrence_days: float = 365.0
 
 
 class Ingested(NamedTuple):
@@ -60,17 +48,6 @@ class Ingested(NamedTuple):
     newest: Mapping[str, int] = {}
 
 
-class _Entries(NamedTuple):
-    """What a batch does to the counts, one row for each event and day: units are negative where a revision is replaced."""
-
-    position: Ints
-    kind: Ints
-    area: Ints
-    category: Ints
-    day: Ints
-    units: Ints
-
-
 class Engine:
     """Counts, thresholds and alerts of one municipality."""
 
@@ -85,13 +62,17 @@ class Engine:
         self.clock_hour = 0
         self._dirty_days: set[int] = set()
         self._finished: dict[str, Alert] = {}
-        self._begin_counting()
+        self.tallies = Tallies(self.space, self.ledger, calendar, settings)
 
-    def _begin_counting(self) -> None:
-        self.cube = CountCube(len(self.space))
-        self.watch = Watch(self.space, self.cube, self.settings.watch)
-        self.arrivals = Arrivals()
-        self._arriving: list[Ints] = []  # rows that arrived today
+    @property
+    def cube(self) -> CountCube:
+        """The counts of what may raise alerts."""
+        return self.tallies.cube
+
+    @property
+    def watch(self) -> Watch:
+        """The standing thresholds."""
+        return self.tallies.watch
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -104,10 +85,10 @@ class Engine:
             return Ingested([], [])
         batch, rejections = admit(events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now)
         outcomes: list[Outcome] = ["rejected"] * len(events)
-        tally: dict[tuple[str, str, str], int] = {}
+        counted: dict[tuple[str, str, str], int] = {}
         if len(batch.position):
             said = self._take(batch, events, rejections)
-            tally = _tally(batch, said)
+            counted = tally(batch, said)
             if len(said) == len(events):
                 outcomes = said.tolist()
             else:
@@ -115,7 +96,7 @@ class Engine:
                     outcomes[position] = outcome
         newest = {name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)}
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
-        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), tally, lateness, newest)
+        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), counted, lateness, newest)
 
     def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]) -> NDArray[np.str_]:
         arrived = np.maximum.accumulate(self.calendar.day_of(batch.recorded))
@@ -124,43 +105,14 @@ class Engine:
         assert self.today is not None  # noqa: S101  # _start has set it; for the type checker
         arrived = np.maximum(arrived, self.today)
         columns = self._columns(batch, arrived)
-        said = np.empty(len(batch.position), dtype="<U8")
-        added, added_at, removed, removed_at = ([np.empty(0, dtype=np.int64)] for _ in range(4))
-        # Events of one id are taken one after the other: all first ones together, then all second ones, and so on.
-        for at in _rounds(batch.key):
-            held = self.ledger.index.find(batch.key[at])
-            says = self._compare(columns, at, held)
-            said[at] = says
-            for i in at[says == "rejected"].tolist():
-                rejections.append(_conflict(int(batch.position[i]), int(batch.revision[i]), events[batch.position[i]]))
-            new, replaced = at[(says == "accepted") | (says == "replaced")], says == "replaced"
-            rows = self.ledger.append({name: values[new] for name, values in columns.items()})
-            self.ledger.index.put(batch.key[new], rows)
-            self.ledger.supersede(held[replaced], arrived[at[replaced]])
-            added.append(rows)
-            added_at.append(new)
-            removed.append(held[replaced])
-            removed_at.append(at[replaced])
-        gone = np.concatenate(removed)
-        entries = self._entries(
-            np.concatenate([*added, gone]),
-            np.concatenate([*added_at, *removed_at]),
-            len(gone),
-        )
-        self._run(batch, arrived, entries, np.concatenate(added))
-        return said
-
-    def _compare(self, columns: Mapping[str, NDArray[np.generic]], at: Ints, held: Ints) -> NDArray[np.str_]:
-        """What each event says beside the held revision of it: accepted, repeated, replaced or rejected."""
-        says = np.full(len(at), "accepted", dtype="<U8")
-        known = held >= 0
-        rows, these = held[known], at[known]
-        new, old = columns["revision"][these].astype(np.int64), self.ledger.column("revision")[rows].astype(np.int64)
-        same = np.ones(len(rows), dtype=bool)
-        for name in CONTENT:
-            same &= self.ledger.column(name)[rows] == columns[name][these]
-        says[known] = np.where(new > old, "replaced", np.where((new < old) | same, "repeated", "rejected"))
-        return says
+        took = take_in(self.ledger, batch.key, columns, arrived)
+        rejections += conflicts(batch, took.said, events)
+        rows, at = np.concatenate([took.added, took.removed]), np.concatenate([took.added_at, took.removed_at])
+        self._dirty_days.update(self.tallies.stand_on(took.added))
+        self._dirty_days.update(self.tallies.days_of(took.removed))
+        entries = self.tallies.entries(rows, at, len(took.removed))
+        self._run(batch, arrived, entries, took.added)
+        return took.said
 
     def _columns(self, batch: EventBatch, arrived: Ints) -> dict[str, NDArray[np.generic]]:
         sources = np.array([self._source(name) for name in batch.sources], dtype=np.int64)
@@ -189,40 +141,11 @@ class Engine:
             self.codes["source"].append(name)
         return number
 
-    def _entries(self, rows: Ints, at: Ints, removed: int) -> _Entries:
-        """What ledger rows do to the counts; the last `removed` rows are taken away. Notes the pages that change."""
-        column = self.ledger.column
-        sign = np.ones(len(rows), dtype=np.int64)
-        sign[len(rows) - removed :] = -1
-        event, day, units = self.calendar.spread(column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64))
-        new = sign[event] > 0
-        self.ledger.stand_on(rows[event[new]], day[new])
-        self._dirty_days.update(np.unique(day).tolist())
-        counts = self._counting(rows)[event]
-        event, day, units = event[counts], day[counts], units[counts] * sign[event[counts]]
-        order = np.argsort(at[event], kind="stable")
-        event, day, units = event[order], day[order], units[order]
-        row = rows[event]
-        kind, area, category = (column(name)[row].astype(np.int64) for name in ("kind", "area", "category"))
-        return _Entries(at[event], kind, area, category, day, units)
-
-    def _counting(self, rows: Ints) -> NDArray[np.bool_]:
-        """Which rows count towards alerts: not retracted, of an origin and kind that may raise them, in the registers."""
-        column = self.ledger.column
-        return np.asarray(
-            ~column("retracted")[rows].astype(bool)
-            & np.isin(column("origin")[rows], self.settings.origins)
-            & np.isin(column("kind")[rows], self.settings.kinds)
-            & (column("area")[rows].astype(np.int64) < self.space.areas)
-            & (column("category")[rows].astype(np.int64) < self.space.categories)
-        )
-
     # ---- time -----------------------------------------------------------------------------------------------------
 
     def _start(self, day: int) -> None:
         self.today = day
-        self.cube.extend(day, day)
-        self.watch.begin_day(day)
+        self.tallies.begin_day(day)
 
     def advance(self, to: datetime) -> None:
         """Move the clock to an aware instant: days that are over are closed."""
@@ -255,13 +178,8 @@ class Engine:
             self._finished[case.alert_id] = self._explained(case)
 
     def _begin_day(self, day: int) -> None:
-        # What was replaced on the day it arrived is not known after a restart: only what the day closed with counts.
-        self._recount_arrivals(np.concatenate([np.empty(0, dtype=np.int64), *self._arriving]))
-        self._arriving = []
         self.today = day
-        self.cube.extend(day, day)
-        self.arrivals.begin_day(day)
-        self.watch.begin_day(day)
+        self.tallies.begin_day(day)
         every = np.arange(len(self.space))
         standing = self.watch.standing(every, np.array([day]))
         hour = int(self.calendar.first_hour(day))
@@ -269,7 +187,7 @@ class Engine:
 
     # ---- judging --------------------------------------------------------------------------------------------------
 
-    def _run(self, batch: EventBatch, arrived: Ints, entries: _Entries, new: Ints) -> None:
+    def _run(self, batch: EventBatch, arrived: Ints, entries: Entries, new: Ints) -> None:
         """Apply a batch's entries, day by day of the clock, and judge what they touched. new: rows that it added."""
         clock = arrived[entries.position]
         new_on = self.ledger.column("arrived")[new].astype(np.int64)
@@ -278,13 +196,13 @@ class Engine:
             if day > self.today:
                 self._roll_to(day)
             now = np.flatnonzero(arrived == day)
-            self._arriving.append(new[new_on == day])
+            self.tallies.arrive(new[new_on == day])
             self.clock_hour = max(self.clock_hour, int(batch.recorded[now].max()))
             begin, stop = np.searchsorted(clock, [day, day + 1]).tolist()
             if stop > begin:
-                self._judge(_Entries(*[column[begin:stop] for column in entries]), batch.recorded)
+                self._judge(Entries(*[column[begin:stop] for column in entries]), batch.recorded)
 
-    def _judge(self, entries: _Entries, recorded: Ints) -> None:
+    def _judge(self, entries: Entries, recorded: Ints) -> None:
         assert self.today is not None  # noqa: S101  # started
         index, series = self.space.expand(entries.kind, entries.area, entries.category)
         day, units, position = entries.day[index], entries.units[index], entries.position[index]
@@ -378,10 +296,10 @@ class Engine:
         lead = case.lead
         kind = int(self.space.parts(lead.series)[0])
         found: list[Uncertainty] = []
-        share = self.arrivals.missing_share(kind, lead.end - lead.window + 1, lead.end, self.today)
+        share = self.tallies.arrivals.missing_share(kind, lead.end - lead.window + 1, lead.end, self.today)
         if share >= NOTED_SHARE:
             found.append(Uncertainty("late-data", share=round(share, 3)))
-        for silent in self.arrivals.silent(kind, self.today, self.settings.silence_recurrence_days):
+        for silent in self.tallies.arrivals.silent(kind, self.today, self.settings.silence_recurrence_days):
             name = self.codes["source"][silent.source]
             found.append(Uncertainty("silent-source", name, 0.0, date_of(silent.since), round(silent.recurrence_days)))
         if self.watch.years_at(lead.end) < min(3, self.settings.watch.years):
@@ -442,10 +360,10 @@ class Engine:
         numbers = self.ledger.append(columns)
         order = np.argsort(columns["revision"], kind="stable")  # the highest revision is put last and found
         self.ledger.index.put(columns["key"][order].astype(np.uint64), numbers[order])
-        event, day, _ = self.calendar.spread(columns["start"].astype(np.int64), columns["end"].astype(np.int64))
-        self.ledger.stand_on(numbers[event], day)
+        self.tallies.stand_on(numbers)
         self.clock_hour = clock_hour
-        self._recount(clock_day)
+        self.today = clock_day
+        self.tallies.recount(clock_day, self.settings)
         self.book.restore(list(alerts), noted)
 
     def _numbers(self, name: str, codes: Sequence[str]) -> Ints:
@@ -461,89 +379,7 @@ class Engine:
         """Put new settings in force: counts and thresholds are made anew from the ledger, alerts go on."""
         self.settings = settings
         if self.today is not None:
-            self._recount(self.today)
-
-    def _recount(self, clock_day: int) -> None:
-        """Counts, thresholds and lateness as they stand on clock_day, from the ledger.
-
-        The last days are gone through in the order in which things were learned, because a window's threshold stands
-        on what was known before the window's last day.
-        """
-        self._begin_counting()
-        column = self.ledger.column
-        every = np.arange(len(self.ledger))
-        arrived, superseded = column("arrived").astype(np.int64), column("superseded").astype(np.int64)
-        started = int(arrived.min()) if len(arrived) else clock_day
-        first = max(clock_day - self.settings.watch.lateness, started)
-        held = every[(arrived < first) & (superseded >= first)]
-        self._recount_rows(held, 1, None)
-        self._recount_arrivals(every[arrived < first])
-        if not self.cube.begun:
-            self.cube.extend(first, first)
-        for day in range(first, clock_day + 1):
-            self.today = day
-            self.cube.extend(day, day)
-            self.arrivals.begin_day(day)
-            self.watch.begin_day(day)
-            self._recount_rows(every[(superseded == day) & (arrived < day)], -1, day)
-            self._recount_rows(every[(arrived == day) & (superseded > day)], 1, day)
-            if day < clock_day:
-                self._recount_arrivals(every[arrived == day])
-        self._arriving = [every[arrived == clock_day]]
-
-    def _recount_rows(self, rows: Ints, sign: int, day: int | None) -> None:
-        rows = rows[self._counting(rows)]
-        if not len(rows):
-            return
-        column = self.ledger.column
-        event, days, units = self.calendar.spread(column("start")[rows].astype(np.int64), column("end")[rows].astype(np.int64))
-        row = rows[event]
-        kind, area, category = (column(name)[row].astype(np.int64) for name in ("kind", "area", "category"))
-        index, series = self.space.expand(kind, area, category)
-        self.cube.add(series, days[index], units[index] * sign)
-        if day is not None:
-            self.watch.note_late(day, series, days[index], units[index] * sign)
-
-    def _recount_arrivals(self, rows: Ints) -> None:
-        column = self.ledger.column
-        rows = rows[column("superseded")[rows].astype(np.int64) > column("arrived")[rows].astype(np.int64)]
-        arrived = column("arrived")[rows].astype(np.int64)
-        lag = self.calendar.day_of(column("recorded")[rows].astype(np.int64)) - self.calendar.day_of(
-            column("end")[rows].astype(np.int64)
-        )
-        for day in np.unique(arrived).tolist():
-            now = arrived == day
-            kind, source = (column(name)[rows][now].astype(np.int64) for name in ("kind", "source"))
-            self.arrivals.add(day, kind, lag[now], source)
-
-
-def _rounds(keys: NDArray[np.uint64]) -> Iterator[Ints]:
-    """Places of the first events of each key, then of the second ones, and so on."""
-    order = np.argsort(keys, kind="stable")
-    first = np.append(True, keys[order][1:] != keys[order][:-1])[: len(keys)]
-    begin = np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))
-    rank = np.empty(len(keys), dtype=np.int64)
-    rank[order] = np.arange(len(keys)) - begin
-    for number in range(int(rank.max(initial=-1)) + 1):
-        yield np.flatnonzero(rank == number)
-
-
-def _tally(batch: EventBatch, said: NDArray[np.str_]) -> dict[tuple[str, str, str], int]:
-    """Events by kind, source and outcome."""
-    names, which = np.unique(said, return_inverse=True)
-    numbers, counts = np.unique((which * len(batch.sources) + batch.source) * 2 + batch.kind, return_counts=True)
-    out: dict[tuple[str, str, str], int] = {}
-    for number, n in zip(numbers.tolist(), counts.tolist(), strict=True):
-        rest, kind = divmod(number, 2)
-        outcome, source = divmod(rest, len(batch.sources))
-        out[KINDS[kind], batch.sources[source], str(names[outcome])] = n
-    return out
-
-
-def _conflict(position: int, revision: int, event: AnyEvent) -> Rejection:
-    item = msgspec.to_builtins(event)
-    problem = f"revision {revision} is held with other content; raise the revision with each correction"
-    return rejection(position, item, "revision", "revision-conflict", problem)
+            self.tallies.recount(self.today, settings)
 
 
 def followed(alert: Alert, clock_day: int, settings: EngineSettings) -> bool:

@@ -10,8 +10,9 @@ from earlywarning.core.areas import AreaRegister, load_areas, municipality_only
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree, load_categories
 from earlywarning.core.detectors.threshold import ThresholdSettings
-from earlywarning.core.engine import Engine, EngineSettings
+from earlywarning.core.engine import Engine
 from earlywarning.core.events import KINDS, ORIGINS
+from earlywarning.core.tallies import EngineSettings
 from earlywarning.core.watch import WatchSettings
 from earlywarning.settings import Settings, SettingsError
 

@@ -16,8 +16,9 @@ import structlog
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter
-from earlywarning.core.engine import Engine, Outcome, followed
+from earlywarning.core.engine import Engine, followed
 from earlywarning.core.events import Rejection, decode_mappings
+from earlywarning.core.intake import Outcome
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.settings import Settings, SettingsError, watch_settings
