@@ -315,7 +315,16 @@ def watch_settings(
             return b""
 
     last = content()
-    rounds = watch(path.parent, stop_event=stop, recursive=False, debounce=200, rust_timeout=500, yield_on_timeout=True)
+    # The store often lies in the same folder and changes with every event: only the settings file wakes this up.
+    rounds = watch(
+        path.parent,
+        watch_filter=lambda _, changed: Path(changed).name == path.name,
+        stop_event=stop,
+        recursive=False,
+        debounce=200,
+        rust_timeout=500,
+        yield_on_timeout=True,
+    )
     for _ in rounds:
         now = content()
         if stop.is_set():

@@ -37,7 +37,10 @@ class AlertSettings(msgspec.Struct, frozen=True):
     windows: int = 3
 
 
-def rank(p_value: float, depth: int, series: int, window: int) -> tuple[int, int, float, int, int]:
+Rank = tuple[int, int, float, int, int]
+
+
+def rank(p_value: float, depth: int, series: int, window: int) -> Rank:
     """Sort key of signals: the most unusual first; of those within half a power of ten the most specific.
 
     A place whose events all lie in one of its parts has the same count as that part: the part is the better name.
@@ -63,15 +66,15 @@ class Member:
     p_value: float
     status: int
     standing: bool = True
+    rank: Rank = (0, 0, 0.0, 0, 0)
+    signal: Signal | None = None  # its record, until it changes
+
+    def __post_init__(self) -> None:
+        self.rank = rank(self.p_value, self.depth, self.series, self.window)
 
     @property
     def excess(self) -> float:
         return self.observed - self.expectation
-
-    @property
-    def rank(self) -> tuple[int, int, float, int, int]:
-        """Order of signals, the most telling first (see `rank`)."""
-        return rank(self.p_value, self.depth, self.series, self.window)
 
 
 @dataclass(slots=True)
@@ -90,11 +93,14 @@ class Case:
     uncertainties: tuple[Uncertainty, ...] = ()
     dirty: bool = True
     noted: float = -1.0  # the leading count that the history last told
+    leading: Member | None = None
 
     @property
     def lead(self) -> Member:
         """The most unusual member that stands; of equally unusual ones the most specific."""
-        return min(self.members, key=lambda m: (not m.standing, m.rank))
+        if self.leading is None:
+            self.leading = min(self.members, key=lambda m: (not m.standing, m.rank))
+        return self.leading
 
 
 class AlertBook:
@@ -123,6 +129,7 @@ class AlertBook:
         if matches:
             case = self.cases[min(matches)[2]]
             case.members.append(member)
+            case.leading = None
         else:
             case = Case(
                 self._alert_id(member, today),
@@ -205,6 +212,8 @@ class AlertBook:
             newest = standing.last_day[(standing.series == member.series) & (standing.window == member.window)].max()
             case.last_day = max(case.last_day, int(newest))
         if (member.end, member.observed, member.standing) != before:
+            member.rank = rank(member.p_value, member.depth, member.series, member.window)
+            member.signal = case.leading = None
             case.updated_day, case.dirty = today, True
 
     def _follow_state(self, case: Case, today: int, settings: AlertSettings) -> None:
@@ -237,7 +246,9 @@ class AlertBook:
 
     def _note(self, case: Case, change: Change, day: int, settings: AlertSettings) -> None:
         case.noted = case.lead.observed
-        self.changes.append(AlertChange(change, date_of(day), self.record(case, settings)))
+        # What is uncertain is looked at once a day, so the history, which tells the moment, leaves it out.
+        told = msgspec.structs.replace(self.record(case, settings), uncertainties=())
+        self.changes.append(AlertChange(change, date_of(day), told))
 
     def record(self, case: Case, settings: AlertSettings) -> Alert:
         """The alert without the facts that explain it (days, carriers, earlier years), which `explain` adds."""
@@ -273,6 +284,11 @@ class AlertBook:
         )
 
     def _signal(self, m: Member, settings: AlertSettings) -> Signal:
+        if m.signal is None:
+            m.signal = self._new_signal(m, settings)
+        return m.signal
+
+    def _new_signal(self, m: Member, settings: AlertSettings) -> Signal:
         kind, area, category = (int(x) for x in self.space.parts(m.series))
         return Signal(
             kind="report" if kind else "incident",

@@ -174,6 +174,7 @@ class Engine:
         members = self.book.member_series()
         if len(members):
             self._refresh(members, self.watch.standing(members))
+        self._look_at_uncertainties()
         for case in self.book.close_day(day, self.settings.alerts):
             self._finished[case.alert_id] = self._explained(case)
 
@@ -288,7 +289,11 @@ class Engine:
             # Facts about the leading series change with any event in it, also with one outside the open windows.
             if case.lead.series in touched or leads.get(case.lead.series) is not case:
                 case.dirty = True
-            if case.updated_day == self.today:
+
+    def _look_at_uncertainties(self) -> None:
+        """What is uncertain about the alerts that changed today: known from closed days, so the same all day."""
+        for case in self.book.cases.values():
+            if case.dirty and case.updated_day == self.today:
                 case.uncertainties = self._uncertainties(case)
 
     def _uncertainties(self, case: Case) -> tuple[Uncertainty, ...]:
@@ -317,6 +322,7 @@ class Engine:
     def changes(self) -> Changes:
         """What has changed since the last call: to be kept together, or not at all."""
         alerts = self._finished
+        self._look_at_uncertainties()
         for case in self.book.cases.values():
             if case.dirty:
                 alerts[case.alert_id] = self._explained(case)

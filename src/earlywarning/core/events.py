@@ -127,13 +127,16 @@ def decode_lines(data: bytes) -> Decoded:
     The whole chunk is decoded at once; only a chunk with a bad line is gone through line by line, so that one bad
     event never drops its neighbours.
     """
+    lines = data.split(b"\n")
+    if max(map(len, lines)) > LONGEST_EVENT:
+        return decode_each(lines)
     try:
         events = _decoder.decode_lines(data)
     except (ValueError, RecursionError):
-        return decode_each(data.split(b"\n"))
+        return decode_each(lines)
     if len(events) == data.count(b"\n") + (not data.endswith(b"\n") and bool(data)):
         return Decoded(events, list(range(len(events))), [])
-    return decode_each(data.split(b"\n"))
+    return decode_each(lines)
 
 
 def decode_array(data: bytes) -> Decoded:
@@ -141,8 +144,11 @@ def decode_array(data: bytes) -> Decoded:
 
     Raises msgspec.DecodeError when the body as a whole is not JSON.
     """
-    if data.lstrip()[:1] != b"[":
+    first = data.lstrip()[:1]
+    if first == b"{":
         return decode_each([data])
+    if first != b"[":
+        raise msgspec.DecodeError("neither an object nor an array")
     try:
         events = _list_decoder.decode(data)
     except (msgspec.ValidationError, RecursionError):
@@ -185,6 +191,9 @@ def decode_mappings(items: Sequence[Mapping[str, Any]]) -> Decoded:
             positions.append(index)
         except msgspec.ValidationError as error:
             rejections.append(_rejection(index, dict(item), str(error)))
+        except UnicodeError:
+            problem = "the event holds half a character (a lone surrogate); mend the encoding"
+            rejections.append(Rejection(index, "", "encoding", problem))
     return Decoded(events, positions, rejections)
 
 
