@@ -79,9 +79,8 @@ def main() -> None:
             plain.append((float(out[0]), float(out[1])))
     seconds, processor, memory = (statistics.median(r[i] for r in runs) for i in range(3))
     print(f"{events:,} events, 60 areas x 40 categories x 5 years, median of {a.runs} runs on one core")
-    print(
-        f"earlywarning: {events / seconds:,.0f} events/s by the clock, {events / processor:,.0f} by processor time; {memory:,.0f} MB"
-    )
+    print(f"earlywarning: {events / seconds:,.0f} events/s by the clock, {events / processor:,.0f} by processor time")
+    print(f"peak memory {memory:,.0f} MB")
     base, base_memory = (statistics.median(p[i] for p in plain) for i in range(2))
     print(f"plain json, newest revisions, counts only: {events / base:,.0f} events/s; {base_memory:,.0f} MB")
     print(f"ratio: {base / seconds:.2f} times the plain program's speed, with checks, thresholds, alerts and storage")

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -143,7 +143,8 @@ CLEAN = [
     "", "e0000001", "e0123456", "e0123456789", "2024-000123", "2024-123456", "K-1234567-24", "K-0181234-56", "K-0027810-24",
     "K-01812345-24", "K-018123456", "0000012345", "0000001", "0123456", "00012345", "0012345678", "12345678", "123456789",
     "1", "0", "0380R001", "0380", "T001", "G1", "evt-001", "2024-11-23T12:34:56Z", "2024-11-23T12:34:56.850709+01:00",
-    "2024-11-23T12:34:56.850709-2387", "20240102T850709+2387", "2024-11-23", "2024-07-01 12 34 56", "20240102030405", "17.8507092387",
+    "2024-11-23T12:34:56.850709-2387", "20240102T850709+2387", "2024-11-23", "2024-07-01 12 34 56", "20240102030405",
+    "17.8507092387",
     "2024-0703-000123", "0380-R0012", "59.858563", "-17.638926", "1700000000000", "+01:00", "1,234,567.00", "12:30-14:45",
     "556012-5790", "Storgatan 12, 753 20 Uppsala", "v. 47 2024", "sha:9f86d081884c7d65", "http://example.se/a/1",
     "\ud800", "\u0000", "\u200b", "\u0301",
@@ -156,9 +157,17 @@ def test_case_numbers_codes_and_times_pass(text: str) -> None:
     assert mask(text) == text
 
 
-@given(st.one_of(st.integers(0, 999_999_999).map(str), st.integers(0, 9_999_999).map("e{:07d}".format),
-                 st.datetimes(datetime(1900, 1, 1)).map(lambda t: t.isoformat() + "+01:00"), st.integers(0, 999_999).map("2024-{:06d}".format),
-                 st.integers(0, 9_999_999).map("K-{:07d}-24".format), st.integers(0, 9_999_999).map("{:07d}".format)))  # fmt: skip
+case_numbers = st.one_of(
+    st.integers(0, 999_999_999).map(str),
+    st.integers(0, 9_999_999).map("{:07d}".format),
+    st.integers(0, 9_999_999).map("e{:07d}".format),
+    st.integers(0, 999_999).map("2024-{:06d}".format),
+    st.integers(0, 9_999_999).map("K-{:07d}-24".format),
+    st.datetimes(datetime(1900, 1, 1), timezones=st.just(UTC)).map(datetime.isoformat),  # noqa: DTZ001 (a bound has no zone)
+)
+
+
+@given(case_numbers)
 @settings(max_examples=500, deadline=None)
 def test_whole_families_of_case_numbers_pass(text: str) -> None:
     assert rule_of(text) is None

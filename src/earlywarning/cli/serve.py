@@ -1,6 +1,7 @@
 """`earlywarning run`: the embedded service with its HTTP interface, after the demonstration's replay where asked."""
 
 import socket
+import sys
 from pathlib import Path
 
 import structlog
@@ -39,6 +40,8 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
             console.print(alerts_table(alerts, service.register, service.tree, settings.municipality.language))
         if replay_only:
             return
+        # The writer computes while the event loop answers: hand over often, or each answer waits for whole turns.
+        sys.setswitchinterval(0.0005)
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends.")
         config = uvicorn.Config(make_app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=10)

@@ -114,11 +114,12 @@ def screen_values(values: Sequence[str]) -> dict[int, str]:
     if not usual:
         return found
     raw = joined.encode("ascii")
-    shapes: Sequence[bytes] = raw.translate(_SHAPE).split(b"\n")
     # Nearly every UUID has a shape of its own, so they are cleared before shapes are compared.
-    if any(len(shape) in (32, 36) for shape in shapes[:64]) and len(shapes) > 1:
-        kept = [k for k, hexes in enumerate(raw.translate(_HEX).split(b"\n")) if hexes not in _HEX_UUIDS]
-        usual, shapes = [usual[k] for k in kept], [shapes[k] for k in kept]
+    if any(len(values[i]) in (32, 36) for i in usual[:64]):
+        hexes = raw.translate(_HEX).split(b"\n")
+        usual = [i for i, value in zip(usual, hexes, strict=True) if value not in _HEX_UUIDS]
+        raw = "\n".join([values[i] for i in usual]).encode("ascii")
+    shapes = raw.translate(_SHAPE).split(b"\n") if usual else []
     suspect = {shape for shape in set(shapes) if _POSSIBLE.search(shape)}
     if suspect:
         for index, shape in zip(usual, shapes, strict=True):
