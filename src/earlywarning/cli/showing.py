@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from earlywarning.cli.place import OperatorError, find_settings, load
 from earlywarning.core.alert_record import Alert
@@ -23,7 +24,7 @@ from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.registers import RegisterError
 from earlywarning.core.tabulate import Selection
 from earlywarning.locale import Language, Names, details, headline, label, sentence
-from earlywarning.locale.catalogue import chance_words, day_words, number_words
+from earlywarning.locale.catalogue import chance_words, day_words, number_words, text
 from earlywarning.runtimes.assembly import area_register, category_tree, make_engine
 from earlywarning.runtimes.queries import ALERT_COLUMNS, alert_row, count_rows, count_table, span
 from earlywarning.settings import Settings, SettingsError, diff_settings, flat_settings, load_settings, parse_settings
@@ -107,15 +108,14 @@ def _explain(alert: Alert, store: Store, names: Names, language: Language, form:
             )
         )
         return
-    print(sentence(alert, names, language))
-    print()
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for heading, text in details(alert, names, language):
-        table.add_row(f"[bold]{heading}[/bold]", text)
-    Console().print(table)
-    print()
+    console = Console(highlight=False, soft_wrap=False)
+    console.print(sentence(alert, names, language), markup=False)
+    console.print()
+    for heading, words in details(alert, names, language):
+        console.print(Text.assemble((f"{heading}: ", "bold"), words))
+    console.print()
     for h in history:
-        print(f"{day_words(h.on, language)}: {h.change} ({number_words(h.alert.observed, language)})")
+        print(f"{day_words(h.on, language)}: {text(language, h.change, 'change')} ({number_words(h.alert.observed, language)})")
 
 
 # ---- counts -------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from earlywarning.store import Store, StoredDeadLetter, StoreError
 
 log = structlog.get_logger(__name__)
 _TICK = 30.0  # seconds between looks at the wall clock
+_BREATH = 0.01  # seconds between two slices of fitting, for the threads that answer requests
 _MOST_AT_ONCE = 256  # supplies in one transaction
 _KEEP_NOTHING = ("inside-dwelling",)
 
@@ -298,7 +299,7 @@ class Service:
             waiting = []
             try:
                 # With baselines still to fit, an idle moment is used for a slice of them; events always come first.
-                waiting.append(self._queue.get(timeout=0 if self._fit_slice() else 1.0))
+                waiting.append(self._queue.get(timeout=_BREATH if self._fit_slice() else 1.0))
                 while len(waiting) < _MOST_AT_ONCE:
                     waiting.append(self._queue.get_nowait())
             except queue.Empty:

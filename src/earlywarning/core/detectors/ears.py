@@ -47,7 +47,10 @@ class EarsSettings:
 
 
 class EarsBounds(NamedTuple):
-    """Arrays of shape (series, steps); NaN where the history is too short or not fully observed."""
+    """Arrays of shape (series, steps); NaN where the history is too short or not fully observed.
+
+    p_value is that of the step's own deviation from mean and sigma; C3's alarm also rests on the two steps before.
+    """
 
     expectation: Floats
     sigma: Floats
@@ -60,13 +63,21 @@ def ears(counts: Floats, settings: EarsSettings) -> EarsBounds:
     """Judge every step of every series.
 
     counts: (series, steps), NaN for not observed; the last step may be NaN, its bound is then the standing threshold.
-    Raises DetectorError for settings out of range.
+    Raises DetectorError for settings out of range and counts of another shape, infinite or negative.
     """
+    if settings.method not in ("C1", "C2", "C3"):
+        raise DetectorError(f"method = {settings.method!r}: must be C1, C2 or C3")
     if settings.baseline < 3:
         raise DetectorError(f"baseline = {settings.baseline}: at least 3 steps are needed")
     if settings.min_sigma < 0:
         raise DetectorError(f"min_sigma = {settings.min_sigma}: must not be negative")
     counts = np.asarray(counts, dtype=np.float64)
+    if counts.ndim != 2:
+        raise DetectorError(f"counts must be (series, steps), not of {counts.ndim} dimensions")
+    with np.errstate(invalid="ignore"):
+        wrong = ((counts < 0) | np.isinf(counts)).any(1)
+    if wrong.any():
+        raise DetectorError(f"series {int(np.flatnonzero(wrong)[0])} has a negative or infinite count")
     z = settings.z
     gap = 0 if settings.method == "C1" else GAP
     mean, sigma = _baseline(counts, settings.baseline, gap)

@@ -10,7 +10,7 @@ binomial bounds mixes link and count scale.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,10 @@ from earlywarning.core.detectors.quasi_poisson import Design, Fit, fit
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _CHUNK = 256  # series fitted together, so that the working arrays stay in cache
-_SEPARATED = 1e-6  # an expectation below this comes from a season without a single count
+_SETTLED = 1e-12  # stopping rule of fits that begin near their end; see _fit_reweighted
+_ABSENT = 1e-9  # where the fit begins in a season without a single count; its own answer would be 0
+Method = Literal["nbPlugin", "muan", "delta"]
+Power = Literal["2/3", "1/2", "none"]
 
 
 class DetectorError(ValueError):
@@ -34,10 +37,10 @@ class Status(IntEnum):
 
     OK = 0
     NO_HISTORY = 1  # no event in the whole history: the expectation is half an event in all of it
-    NOT_CONVERGED = 2  # the fit did not settle; the mean of the season is used, without a trend
-    SEPARATED = 3  # no event in the same season of any year: a floor is used for the expectation
+    NOT_CONVERGED = 2  # the fit did not settle; its last step is used (with r_compat: no answer, as in R)
+    SEPARATED = 3  # no event, or next to none, in the same season of any year: a floor is used for the expectation
     TOO_FEW = 4  # fewer than limit[0] events in the last limit[1] steps: no alarm
-    MISSING = 5  # the judged step, or nearly all of its history, was not observed
+    MISSING = 5  # the judged step, its season in all years (figures are then NaN), or nearly all history was not observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class FarringtonSettings:
     p_threshold_trend: float = 1.0  # pThresholdTrend
     limit: tuple[int, int] = (5, 4)  # limit54
     alpha: float = 0.01
-    threshold_method: Literal["nbPlugin", "muan", "delta"] = "nbPlugin"  # thresholdMethod
-    power_transform: Literal["2/3", "1/2", "none"] = "2/3"  # powertrans
+    threshold_method: Method = "nbPlugin"  # thresholdMethod
+    power_transform: Power = "2/3"  # powertrans
     population_offset: bool = False  # populationOffset
     frequency: int = 52
     r_compat: bool = False
@@ -63,6 +66,7 @@ class FarringtonSettings:
     def check(self) -> None:
         """Raises DetectorError naming what is out of range."""
         rules = [
+            (self.frequency >= 1, f"frequency = {self.frequency}: a year needs at least 1 step"),
             (1 <= self.b <= 50, f"b = {self.b}: years of history must be 1 to 50"),
             (self.w >= 0 and 2 * self.w + 1 < self.frequency, f"w = {self.w}: the windows of two years must not meet"),
             (
@@ -71,8 +75,11 @@ class FarringtonSettings:
             ),
             (self.past_weeks_not_included >= 0, "past_weeks_not_included must not be negative"),
             (0 < self.alpha < 1, f"alpha = {self.alpha}: must lie between 0 and 1"),
-            (self.weights_threshold > 0, "weights_threshold must be above 0"),
+            (self.weights_threshold > 0, f"weights_threshold = {self.weights_threshold}: must be above 0"),
+            (0 <= self.p_threshold_trend <= 1, f"p_threshold_trend = {self.p_threshold_trend}: must lie between 0 and 1"),
             (self.limit[0] >= 0 and self.limit[1] > 0, f"limit = {self.limit}: events >= 0 and steps > 0"),
+            (self.threshold_method in get_args(Method), f"threshold_method = {self.threshold_method!r}: one of {get_args(Method)}"),
+            (self.power_transform in get_args(Power), f"power_transform = {self.power_transform!r}: one of {get_args(Power)}"),
         ]
         for fine, problem in rules:
             if not fine:
@@ -113,7 +120,7 @@ class Bounds(NamedTuple):
 def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The steps before `at` that make the baseline, and the season of each; the judged step's own season is the last.
 
-    Raises DetectorError when they begin before step 0.
+    Raises DetectorError when they begin before step 0, or when none is left of the judged step's own season.
     """
     b, w, p = settings.b, settings.w, settings.no_periods
     season = np.full(at + 1, -1, dtype=np.int64)
@@ -133,6 +140,11 @@ def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.i
             season[begin : begin + between] = np.repeat(np.arange(p - 1), lengths)
     season[max(at - settings.past_weeks_not_included, 0) :] = -1
     steps = np.flatnonzero(season >= 0)
+    if not (season[steps] == p - 1).any():
+        raise DetectorError(
+            f"past_weeks_not_included = {settings.past_weeks_not_included} leaves nothing of the same season in {b} years; "
+            "lower it or raise b"
+        )
     return steps, season[steps]
 
 
@@ -143,15 +155,15 @@ def farrington_threshold(counts: Floats, at: int, settings: FarringtonSettings, 
     population: (series, steps), needed with population_offset. Raises DetectorError for shapes, signs and settings.
     """
     settings.check()
-    counts = np.asarray(counts, dtype=np.float64)
-    if counts.ndim != 2:
-        raise DetectorError(f"counts must be (series, steps), not of {counts.ndim} dimensions")
-    if not 0 < at <= counts.shape[1]:
-        raise DetectorError(f"step {at} lies outside the {counts.shape[1]} steps of the counts")
-    if (counts[:, :at] < 0).any():
-        raise DetectorError(f"series {int(np.flatnonzero((counts[:, :at] < 0).any(1))[0])} has a negative count")
-    if settings.population_offset and population is None:
-        raise DetectorError("population_offset needs a population for each series and step")
+    counts = _checked(counts, at, at)
+    if settings.population_offset:
+        if population is None:
+            raise DetectorError("population_offset needs a population for each series and step")
+        if population.ndim != 2 or len(population) != len(counts) or population.shape[1] <= at:
+            raise DetectorError(
+                f"population must be (series, steps) up to the judged step, here ({len(counts)}, {at + 1}) or wider, "
+                f"not {population.shape}"
+            )
     steps, season = reference_steps(at, settings)
     design = Design(season, (steps - at) / settings.frequency, settings.no_periods)
     parts = []
@@ -159,9 +171,13 @@ def farrington_threshold(counts: Floats, at: int, settings: FarringtonSettings, 
         rows = slice(begin, begin + _CHUNK)
         offset = now = None
         if settings.population_offset and population is not None:
-            if (population[rows][:, steps] <= 0).any() or (population[rows, at] <= 0).any():
-                raise DetectorError("a population is zero or less; leave the offset out or mend the population")
-            offset, now = np.log(population[rows][:, steps]), np.log(population[rows, at])
+            people = population[rows][:, [*steps, at]]
+            if wrong := np.flatnonzero(~((people > 0) & np.isfinite(people)).all(1)).tolist():
+                raise DetectorError(
+                    f"the population of series {begin + wrong[0]} is missing, zero or less in a step of its history; "
+                    "leave the offset out or mend the population"
+                )
+            offset, now = np.log(people[:, :-1]), np.log(people[:, -1])
         parts.append(_threshold(counts[rows][:, steps], design, settings, offset, now))
     return Baseline._make([np.concatenate(column) for column in zip(*parts, strict=True)])
 
@@ -172,10 +188,11 @@ def farrington_flexible(counts: Floats, at: int, settings: FarringtonSettings, p
     counts: as for farrington_threshold, with the judged step in column `at`. With fewer than limit[0] events in the
     last limit[1] steps there is no alarm (status TOO_FEW; with r_compat expectation and bound are NaN, as in R).
     """
+    counts = _checked(counts, at, at + 1)
     base = farrington_threshold(counts, at, settings, population)
-    observed = np.asarray(counts, dtype=np.float64)[:, at]
+    observed = counts[:, at]
     status = base.status.copy()
-    recent = np.asarray(counts, dtype=np.float64)[:, max(at - settings.limit[1] + 1, 0) : at + 1]
+    recent = counts[:, max(at - settings.limit[1] + 1, 0) : at + 1]
     enough = (recent.sum(1) if settings.r_compat else np.nansum(recent, axis=1)) >= settings.limit[0]
     p_value = _p_value(observed, base, settings)
     with np.errstate(all="ignore"):
@@ -184,8 +201,10 @@ def farrington_flexible(counts: Floats, at: int, settings: FarringtonSettings, p
             score = (observed - link) / (base.upper_bound - link)
         else:
             score = (observed - base.expectation) / (base.upper_bound - base.expectation)
-        # A bound equal to the expectation (both 0) leaves no scale: any count is then beyond it.
-        score = np.where(np.isfinite(score) | settings.r_compat, score, np.where(observed > base.upper_bound, np.inf, 0.0))
+        if not settings.r_compat:
+            # A bound at or below the expectation (both near 0) leaves no scale: a count beyond it is infinitely far.
+            no_scale = base.upper_bound <= base.expectation
+            score = np.where(no_scale & ~np.isnan(observed), np.where(observed > base.upper_bound, np.inf, 0.0), score)
         beyond = score > 1 if settings.r_compat else observed > base.upper_bound
     alarm = np.asarray(beyond & enough & (observed != 0) & ~np.isnan(observed))
     status[~enough & (status == Status.OK)] = Status.TOO_FEW
@@ -198,6 +217,22 @@ def farrington_flexible(counts: Floats, at: int, settings: FarringtonSettings, p
     return Bounds(observed, expectation, upper, base.dispersion, p_value, score, base.trend, base.slope, alarm, status)
 
 
+def _checked(counts: Floats, at: int, end: int) -> Floats:
+    """The counts as float64, after the rules for their shape and for the values before column `end`."""
+    counts = np.asarray(counts, dtype=np.float64)
+    if counts.ndim != 2:
+        raise DetectorError(f"counts must be (series, steps), not of {counts.ndim} dimensions")
+    if at <= 0 or end > counts.shape[1]:
+        raise DetectorError(f"step {at} lies outside the {counts.shape[1]} steps of the counts")
+    read = counts[:, :end]
+    with np.errstate(invalid="ignore"):
+        wrong = (read < 0) | np.isinf(read)
+    if wrong.any():
+        i, step = np.argwhere(wrong)[0].tolist()
+        raise DetectorError(f"series {i} has the count {read[i, step]:g} in step {step}; counts are finite and not negative")
+    return counts
+
+
 def _threshold(
     y: Floats, design: Design, settings: FarringtonSettings, offset: Floats | None, offset_now: Floats | None
 ) -> Baseline:
@@ -205,6 +240,9 @@ def _threshold(
     y = np.nan_to_num(y)
     compat = settings.r_compat
     empty = y.sum(1) == 0
+    own_season = design.season == design.groups - 1
+    absent = y[:, own_season].sum(1) == 0
+    start = None if compat else _without_trend(y, prior, design, offset)
     n = len(y)
     trend = np.zeros(n, dtype=bool)
     mu, phi, variance, slope, converged = (np.full(n, np.nan) for _ in range(5))
@@ -217,10 +255,15 @@ def _threshold(
         slope[which] = result.slope / settings.frequency if with_trend else np.nan
         converged[which], trend[which] = result.converged, with_trend
 
-    todo = np.arange(n) if compat else np.flatnonzero(~empty)
-    if settings.trend and len(todo) and (compat or settings.b >= 3):
-        part = None if offset is None else offset[todo]
-        result, floored, covariance, settled = _fit_reweighted(y[todo], prior[todo], design, settings, part, True)
+    def fitted(which: NDArray[np.int64], with_trend: bool) -> tuple[Fit, Floats, Floats, Bools]:
+        part, begin = (None if values is None else values[which] for values in (offset, start))
+        return _fit_reweighted(y[which], prior[which], design, settings, part, begin, with_trend)
+
+    todo = np.arange(n)
+    if settings.trend and n and (compat or settings.b >= 3):
+        # A season without events tells nothing of a trend that runs through it.
+        todo = todo if compat else np.flatnonzero(~absent)
+        result, floored, covariance, settled = fitted(todo, True)
         now = 0.0 if offset_now is None else offset_now[todo]
         predicted = np.exp(np.clip(result.level[:, -1] + now, -700, 700))
         with np.errstate(all="ignore"):
@@ -229,27 +272,28 @@ def _threshold(
         keep = (p < settings.p_threshold_trend) & (predicted <= (y[todo] * prior[todo]).max(1)) & settled
         keep &= settings.b >= 3
         put(todo[keep], _take(result, keep), floored[keep], covariance[keep], True)
-        todo = todo[~keep]
+        todo = np.flatnonzero(~trend)
+    todo = todo if compat else todo[~empty[todo]]
     if len(todo):
-        part = None if offset is None else offset[todo]
-        result, floored, covariance, settled = _fit_reweighted(y[todo], prior[todo], design, settings, part, False)
+        result, floored, covariance, settled = fitted(todo, False)
         put(todo, result, floored, covariance, False)
         converged[todo] = settled
 
     status = np.zeros(n, dtype=np.int8)
     status[converged == 0] = Status.NOT_CONVERGED
-    observed_steps = prior.sum(1)
+    observed_steps, in_season = prior.sum(1), prior[:, own_season].sum(1)
     if not compat:
         # A season without events has no finite level: half an event is added to it at the whole history's mean.
         mean = y.sum(1) / np.maximum(observed_steps, 1)
-        in_season = prior[:, design.season == design.groups - 1].sum(1)
         floor = np.where(empty, 0.5 / np.maximum(observed_steps, 1), 0.5 * mean / (in_season * mean + 0.5))
-        status[mu < floor] = Status.SEPARATED
+        low = absent | ~(mu >= floor)
+        status[low] = Status.SEPARATED
         status[empty] = Status.NO_HISTORY
         status[observed_steps < design.groups + 2] = Status.MISSING
-        low = empty | ~(mu >= floor)
         mu, phi = np.where(low, floor, mu), np.where(empty | np.isnan(phi), 1.0, phi)
         variance = np.where(low | ~np.isfinite(variance), 0.0, variance)
+    status[in_season == 0] = Status.MISSING
+    mu = np.where(in_season == 0, np.nan, mu)
     mean_bound = _mean_at_bound(mu, variance, settings)
     upper = _upper_bound(mu, phi, variance, mean_bound, settings)
     with np.errstate(invalid="ignore"):
@@ -260,33 +304,54 @@ def _threshold(
     return Baseline(mu, upper, phi, error, mean_bound, trend, slope, status)
 
 
+def _without_trend(y: Floats, prior: Floats, design: Design, offset: Floats | None) -> Floats:
+    """Linear predictors of the fit without a trend, which has a closed form: events over exposure of each season."""
+    seasons = design.columns[:, : design.groups]
+    exposure = prior if offset is None else prior * np.exp(offset)
+    rate = (y @ seasons) / np.maximum(exposure @ seasons, np.finfo(np.float64).tiny)
+    eta = np.log(np.maximum(rate, _ABSENT))[:, design.season]
+    return np.asarray(eta if offset is None else eta + offset)
+
+
 def _take(result: Fit, which: Bools) -> Fit:
     names = result.__dataclass_fields__
     return Fit(**{name: getattr(result, name)[which] for name in names})
 
 
 def _fit_reweighted(
-    y: Floats, prior: Floats, design: Design, settings: FarringtonSettings, offset: Floats | None, trend: bool
+    y: Floats,
+    prior: Floats,
+    design: Design,
+    settings: FarringtonSettings,
+    offset: Floats | None,
+    start: Floats | None,
+    trend: bool,
 ) -> tuple[Fit, Floats, Floats, Bools]:
     """Fit, weigh past outbreaks down, fit again: (fit, floored dispersion, dispersion of the covariance, converged)."""
-    result = fit(y, design, prior=prior, trend=trend, offset=offset)
+    # The dispersion takes the weights of the step before the last. From R's cold start that step is close enough; from
+    # a warm one the deviance can settle so early that the dispersion would be wrong in the third digit.
+    tolerance = 1e-8 if settings.r_compat else _SETTLED
+    with np.errstate(over="ignore", invalid="ignore"):  # a series with next to no history; its status says so
+        result = fit(y, design, prior=prior, trend=trend, offset=offset, start=start, tolerance=tolerance)
     settled = result.converged
     phi = np.maximum(result.dispersion, 1)
     if not settings.reweight:
         return result, phi, result.dispersion if settings.r_compat else phi, settled
     with np.errstate(all="ignore"):
-        raw = 1.5 * (y ** (2 / 3) * result.mu ** (-1 / 6) - np.sqrt(result.mu))
+        # y^(2/3) mu^(-1/6) - mu^(1/2), by cheaper functions than powers
+        raw = 1.5 * (np.cbrt(y) ** 2 * np.exp(result.eta / -6) - np.sqrt(result.mu))
         residual = raw / np.sqrt(phi[:, None] * (1 - result.leverage(design)))
         outlier = (residual > settings.weights_threshold) & (prior > 0)
         omega = np.where(outlier, np.where(outlier, residual, 1.0) ** -2.0, 1.0) * prior
-    omega *= (prior.sum(1) / omega.sum(1))[:, None]
+        omega *= (prior.sum(1) / omega.sum(1))[:, None]
     # Weighing nothing down leaves the fit as it is; R fits again all the same, to the same rule.
     again = np.arange(len(y)) if settings.r_compat else np.flatnonzero(outlier.any(1))
     if not len(again):
         return result, phi, phi, settled
     part = None if offset is None else offset[again]
-    start = None if settings.r_compat else result.eta[again]
-    second = fit(y[again], design, prior=omega[again], trend=trend, offset=part, start=start)
+    warm = None if settings.r_compat else result.eta[again]
+    with np.errstate(over="ignore", invalid="ignore"):
+        second = fit(y[again], design, prior=omega[again], trend=trend, offset=part, start=warm, tolerance=tolerance)
     if len(again) == len(y):
         result = second
     else:
@@ -310,10 +375,12 @@ def _mean_at_bound(mu: Floats, variance: Floats, settings: FarringtonSettings) -
 
 def _upper_bound(mu: Floats, phi: Floats, variance: Floats, mean_bound: Floats, settings: FarringtonSettings) -> Floats:
     if settings.threshold_method != "delta":
-        return np.where(np.isinf(mean_bound), np.nan, quantile(settings.alpha, mean_bound, phi))
+        # A standard error beyond all bounds (muan) gives R's "no answer", or here an infinite bound.
+        upper = quantile(settings.alpha, mean_bound, phi)
+        return np.where(np.isinf(mean_bound), np.nan if settings.r_compat else np.inf, upper)
     exponent, error = _transformed(mu, phi, variance, settings)
     with np.errstate(all="ignore"):
-        return np.asarray((mu**exponent - ndtri(settings.alpha) * error) ** (1 / exponent))
+        return np.asarray(np.maximum(mu**exponent - ndtri(settings.alpha) * error, 0) ** (1 / exponent))
 
 
 def _transformed(mu: Floats, phi: Floats, variance: Floats, settings: FarringtonSettings) -> tuple[float, Floats]:
@@ -330,7 +397,8 @@ def _transformed(mu: Floats, phi: Floats, variance: Floats, settings: Farrington
 def _p_value(observed: Floats, base: Baseline, settings: FarringtonSettings) -> Floats:
     """Probability of a count as high as observed, by the threshold's own method."""
     if settings.threshold_method != "delta":
-        return tail_probability(observed, np.where(np.isinf(base.mu_bound), np.nan, base.mu_bound), base.dispersion)
+        unbounded = np.isinf(base.mu_bound) & settings.r_compat
+        return tail_probability(observed, np.where(unbounded, np.nan, base.mu_bound), base.dispersion)
     with np.errstate(all="ignore"):
         variance = (base.standard_error / base.expectation) ** 2
         exponent, error = _transformed(base.expectation, base.dispersion, variance, settings)

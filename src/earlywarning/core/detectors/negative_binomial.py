@@ -26,7 +26,7 @@ def tail_probability(observed: ArrayLike, mean: ArrayLike, dispersion: ArrayLike
     )
     mu = np.clip(mean, 1e-300, _LARGEST)
     k = np.clip(count, 1, _LARGEST)
-    excess = np.maximum(dispersion - 1, _POISSON)
+    excess = np.clip(dispersion - 1, _POISSON, _LARGEST)
     with np.errstate(all="ignore"):
         negative_binomial = betainc(k, mu / excess, excess / (1 + excess))
         poisson = gammainc(k, mu)
@@ -38,7 +38,7 @@ def tail_probability(observed: ArrayLike, mean: ArrayLike, dispersion: ArrayLike
 def quantile(alpha: float, mean: ArrayLike, dispersion: ArrayLike) -> Floats:
     """The smallest whole u with P(X > u) <= alpha. NaN where mean or dispersion is NaN; 0 where the mean is 0."""
     mean, dispersion = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(dispersion, np.float64))
-    mu, phi = np.maximum(mean, 0).ravel(), np.maximum(dispersion, 1).ravel()
+    mu, phi = np.maximum(mean, 0).ravel(), np.clip(dispersion, 1, _LARGEST).ravel()
     out = np.full(mu.shape, np.nan)
     # Beyond all real counts the normal approximation is exact to more digits than a count has.
     with np.errstate(invalid="ignore", over="ignore"):
