@@ -22,7 +22,7 @@ from earlywarning.core.detectors.quasi_poisson import Design, Fit, fit
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _CHUNK = 256  # series fitted together, so that the working arrays stay in cache
-_SETTLED = 1e-12  # stopping rule of fits that begin near their end; see _fit_reweighted
+_SETTLED = 1e-14  # stopping rule of fits that begin near their end; see _fit_reweighted
 _ABSENT = 1e-9  # where the fit begins in a season without a single count; its own answer would be 0
 Method = Literal["nbPlugin", "muan", "delta"]
 Power = Literal["2/3", "1/2", "none"]
