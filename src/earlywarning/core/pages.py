@@ -42,7 +42,10 @@ def encode_page(day: int, rows: Held, codes: Mapping[str, Sequence[str]]) -> byt
         values = rows.columns[name]
         if name in _CODED:
             used, values = np.unique(values, return_inverse=True)
-            tables[name] = [codes[name][i] for i in used.tolist()]
+            words = np.array([codes[name][i] for i in used.tolist()], dtype=object)
+            order = np.argsort(words)  # by code, whatever numbers an engine has given to them
+            tables[name] = words[order].tolist()
+            values = np.argsort(order)[values]
         columns[name] = np.ascontiguousarray(values.astype(dtype)).tobytes()
     body = msgspec.msgpack.encode([FORMAT, day, tables, columns])
     return zlib.compress(body, 1)  # level 1: the ids do not shrink, the rest does at any level
