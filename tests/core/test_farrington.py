@@ -120,8 +120,9 @@ def test_real_series_equal_rs_where_weeks_are_counted_and_not_dated() -> None:
             continue
         old = row["setting"] == "R3"
         chosen = FarringtonSettings(
-            r_compat=True, b=int(row["b"]), w=int(row["w"]), no_periods=int(row["noPeriods"]), past_weeks_not_included=int(row["excl"]),
-            frequency=frequency[row["series"]], weights_threshold=1 if old else 2.58, p_threshold_trend=0.05 if old else 1,
+            r_compat=True, b=int(row["b"]), w=int(row["w"]), no_periods=int(row["noPeriods"]),
+            past_weeks_not_included=int(row["excl"]), frequency=frequency[row["series"]],
+            weights_threshold=1 if old else 2.58, p_threshold_trend=0.05 if old else 1,
             threshold_method="nbPlugin" if row["setting"] == "R1" else "delta",
         )  # fmt: skip
         ours = farrington_flexible(np.array([series[row["series"]]]), int(row["week"]) - 1, chosen)

@@ -87,5 +87,9 @@ def test_series_that_settle_early_do_not_disturb_those_that_do_not() -> None:
         assert together.dispersion[i] == pytest.approx(alone.dispersion[0], rel=1e-9)
 
 
-def test_an_empty_series_does_not_settle_within_rs_25_steps() -> None:
-    assert not fit(np.zeros((1, N)), DESIGN, prior=np.ones((1, N)), trend=False).converged[0]
+def test_a_long_empty_series_does_not_settle_within_rs_25_steps() -> None:
+    season = np.tile(SEASON, 3)
+    design = Design(season, np.arange(len(season)) / 52, GROUPS)
+    empty = np.zeros((1, len(season)))
+    assert not fit(empty, design, prior=np.ones_like(empty), trend=False).converged[0]
+    assert fit(empty + 1, design, prior=np.ones_like(empty), trend=False).converged[0]

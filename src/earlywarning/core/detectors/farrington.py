@@ -241,14 +241,14 @@ def _threshold(
     absent = y[:, own_season].sum(1) == 0
     start = None if compat else _without_trend(y, prior, design, offset)
     n = len(y)
+    now = np.zeros(n) if offset_now is None else offset_now
     trend = np.zeros(n, dtype=bool)
     mu, phi, variance, slope, converged = (np.full(n, np.nan) for _ in range(5))
 
     def put(which: NDArray[np.int64], result: Fit, floored: Floats, covariance: Floats, with_trend: bool) -> None:
-        now = 0.0 if offset_now is None else offset_now[which]
-        group = design.groups - 1
-        mu[which] = np.exp(np.clip(result.level[:, group] + now, -700, 700))
-        phi[which], variance[which] = floored, covariance * result.variance_of_level(group)
+        mu[which] = np.exp(np.clip(result.level[:, -1] + now[which], -700, 700))
+        with np.errstate(over="ignore"):  # a season without events; its variance is set below
+            phi[which], variance[which] = floored, covariance * result.variance_of_level(design.groups - 1)
         slope[which] = result.slope / settings.frequency if with_trend else np.nan
         converged[which], trend[which] = result.converged, with_trend
 
@@ -261,13 +261,11 @@ def _threshold(
         # A season without events tells nothing of a trend that runs through it.
         todo = todo if compat else np.flatnonzero(~absent)
         result, floored, covariance, settled = fitted(todo, True)
-        now = 0.0 if offset_now is None else offset_now[todo]
-        predicted = np.exp(np.clip(result.level[:, -1] + now, -700, 700))
+        predicted = np.exp(np.clip(result.level[:, -1] + now[todo], -700, 700))
         with np.errstate(all="ignore"):
             t = result.slope / np.sqrt(covariance / result.schur)
             p = 2 * stdtr(np.maximum(result.df, 1), -np.abs(t))
-        keep = (p < settings.p_threshold_trend) & (predicted <= (y[todo] * prior[todo]).max(1)) & settled
-        keep &= settings.b >= 3
+        keep = (p < settings.p_threshold_trend) & (predicted <= y[todo].max(1)) & settled & (settings.b >= 3)
         put(todo[keep], _take(result, keep), floored[keep], covariance[keep], True)
         todo = np.flatnonzero(~trend)
     todo = todo if compat else todo[~empty[todo]]
