@@ -180,6 +180,7 @@ def test_no_figure_is_missing_without_a_status_that_says_why(seed: int, method: 
         assert (ours.status[missing] == Status.MISSING).all(), name
     assert not ours.alarm[np.isnan(ours.upper_bound)].any()
     assert (ours.status[20:25] == Status.MISSING).all()
+    assert np.isnan(ours.expectation[20:25]).all(), "nothing was seen of their season: no figure may be made up"
 
 
 @settings(max_examples=40, deadline=None)

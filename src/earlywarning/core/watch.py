@@ -187,7 +187,15 @@ class Watch:
         for years in np.unique(every).tolist():
             at = np.flatnonzero(every == years)
             history = self._histories(series[at], w[at], day[at], years)
-            fit = standing_threshold(self.settings.method, history, years=years, alpha=self.alpha, settings=self.settings.threshold)
+            overlap = np.maximum(np.array(self.settings.windows, dtype=np.float64)[w[at]] / WEEK, 1.0)
+            fit = standing_threshold(
+                self.settings.method,
+                history,
+                years=years,
+                alpha=self.alpha,
+                settings=self.settings.threshold,
+                overlap=overlap,
+            )
             place = (day[at] % self._slots, w[at], series[at])
             self._upper[place], self._expectation[place] = _settled(fit.upper_bound), _settled(fit.expectation)
             self._dispersion[place], self._status[place] = _settled(fit.dispersion), fit.status

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from earlywarning.core.detectors.ears import EarsSettings, ears
 from earlywarning.core.detectors.farrington import FarringtonSettings, Status, farrington_threshold
-from earlywarning.core.detectors.negative_binomial import tail_probability
+from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
 
 Floats = NDArray[np.float64]
 Method = Literal["farrington-flexible", "ears-c1", "ears-c2", "ears-c3"]
@@ -16,7 +16,7 @@ _TEXT = {
     Status.OK: "ok",
     Status.NO_HISTORY: "no history",
     Status.NOT_CONVERGED: "not converged",
-    Status.SEPARATED: "no event in the same weeks",
+    Status.SEPARATED: "next to no event in the same weeks",
     Status.TOO_FEW: "too few",
     Status.MISSING: "not observed",
 }
@@ -40,11 +40,17 @@ class Threshold(NamedTuple):
     status: NDArray[np.int8]
 
 
-def standing_threshold(method: Method, history: Floats, *, years: int, alpha: float, settings: ThresholdSettings) -> Threshold:
+def standing_threshold(
+    method: Method, history: Floats, *, years: int, alpha: float, settings: ThresholdSettings, overlap: Floats | float = 1.0
+) -> Threshold:
     """The threshold of the count that follows `history`.
 
-    history: (series, steps), oldest first; for farrington-flexible one step a week. alpha: one-sided level. The bound is
-    never NaN: where a method has no answer it is infinite, and the status says why.
+    history: (series, steps), oldest first; for farrington-flexible one step a week. alpha: one-sided level. overlap: how
+    many steps share a window's events (4 for windows of 28 days at weekly steps): the estimates are that much less certain.
+    The bound is never NaN: where a method has no answer it is infinite, and the status says why.
+
+    The farrington-flexible bound is that of the predictive distribution: the variance of the expectation is added to that
+    of the count, var = phi mu + overlap se^2, and the negative binomial with that variance is taken.
     """
     judged = np.concatenate([history, np.full((len(history), 1), np.nan)], axis=1)
     at = history.shape[1]
@@ -61,7 +67,10 @@ def standing_threshold(method: Method, history: Floats, *, years: int, alpha: fl
                 alpha=alpha,
             ),
         )
-        expectation, upper, dispersion, status = base.expectation, base.upper_bound, base.dispersion, base.status
+        expectation, status = base.expectation, base.status
+        with np.errstate(all="ignore"):
+            dispersion = base.dispersion + overlap * base.standard_error**2 / base.expectation
+        upper = quantile(alpha, expectation, dispersion)
     else:
         bounds = ears(judged, EarsSettings(_EARS[method], alpha=alpha))
         expectation, upper = bounds.expectation[:, at], bounds.upper_bound[:, at]
