@@ -1,5 +1,6 @@
 """`earlywarning run`: the embedded service with its HTTP interface, after the demonstration's replay where asked."""
 
+import gc
 import socket
 import sys
 from pathlib import Path
@@ -42,6 +43,9 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
             return
         # The writer computes while the event loop answers: hand over often, or each answer waits for whole turns.
         sys.setswitchinterval(0.0005)
+        # What is there by now stays: the collector need not look through it again while requests wait.
+        gc.collect()
+        gc.freeze()
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends.")
         config = uvicorn.Config(make_app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=10)

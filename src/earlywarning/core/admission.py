@@ -129,7 +129,14 @@ def admit(
     origin = np.array([_ORIGIN_NUMBER[e.origin] for e in events], dtype=np.int8)
     origin = np.where(origin < 0, tree.default_origin[category], origin).astype(np.int8)
     kind = np.array([0 if type(e) is Incident else 1 for e in events], dtype=np.int8)
-    keys = b"".join([_key(s, e.event_id) for s, e in zip(source_names, events, strict=True)])
+    # An event is known again by a 64-bit digest of supplier and id. Two of ten million share one with a probability of
+    # about 3 in a million; they would then meet as two contents of one revision, which is refused and kept, never dropped.
+    keys = b"".join(
+        [
+            blake2b(f"{source}\x1f{e.event_id}".encode(), digest_size=8).digest()
+            for source, e in zip(source_names, events, strict=True)
+        ]
+    )
 
     batch = EventBatch(
         position=np.arange(n),
@@ -154,19 +161,6 @@ def admit(
     passed[list(refusals.reasons)] = False
     batch = EventBatch._make([*[column[passed] for column in batch[:-1]], sources])
     return batch, [refusals.reasons[i] for i in sorted(refusals.reasons)]
-
-
-def event_key(source: str, event_id: str) -> int:
-    """The 64-bit digest by which an event is known again: BLAKE2b of supplier and event id.
-
-    Two of ten million events share a digest with a probability of about 3 in a million; they would then meet as two
-    contents of one revision, which is refused and kept, never silently dropped.
-    """
-    return int.from_bytes(_key(source, event_id), "little")
-
-
-def _key(source: str, event_id: str) -> bytes:
-    return blake2b(f"{source}\x1f{event_id}".encode(), digest_size=8).digest()
 
 
 def _screen(events: Sequence[AnyEvent], refusals: _Refusals) -> None:

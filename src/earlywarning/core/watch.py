@@ -129,7 +129,7 @@ class Watch:
                 self._fit(part, np.full(len(part), w), np.full(len(part), day))
         return len(every) * len(self.settings.windows)
 
-    def fit_next(self, slice_: int = 64) -> bool:
+    def fit_next(self, slice_: int = 32) -> bool:
         """Fit the next slice of series for windows ending today; False when there is nothing left to fit."""
         windows = len(self.settings.windows)
         if self.today is None or self.years_at(self.today) < self.settings.min_years:

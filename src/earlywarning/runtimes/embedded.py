@@ -294,12 +294,13 @@ class Service:
         return future
 
     def _write(self) -> None:
-        looked = 0.0
+        looked, untidy = 0.0, False
         while True:
             waiting = []
+            # With baselines still to fit, an idle moment is used for a slice of them; events always come first.
+            fitting = self._fit_slice()
             try:
-                # With baselines still to fit, an idle moment is used for a slice of them; events always come first.
-                waiting.append(self._queue.get(timeout=_BREATH if self._fit_slice() else 1.0))
+                waiting.append(self._queue.get(timeout=_BREATH if fitting else 1.0))
                 while len(waiting) < _MOST_AT_ONCE:
                     waiting.append(self._queue.get_nowait())
             except queue.Empty:
@@ -307,6 +308,10 @@ class Service:
             batch = [entry for entry in waiting if entry is not None]
             if batch:
                 self._answer(batch)
+                untidy = True
+            elif untidy and not fitting:
+                self.store.tidy()
+                untidy = False
             if None in waiting:
                 return
             if self.settings.service.clock == "wall" and time.monotonic() - looked > _TICK:

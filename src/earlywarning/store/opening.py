@@ -52,6 +52,8 @@ def _sqlite(url: sa.URL, *, writer: bool) -> sa.Engine:
         cursor = connection.cursor()
         if writer:
             cursor.execute("pragma journal_mode=wal")
+            # The log is written back in idle moments (Store.tidy), not in the middle of a commit: 80 MB at the most.
+            cursor.execute("pragma wal_autocheckpoint=20000")
         cursor.execute("pragma synchronous=full")
         cursor.execute("pragma foreign_keys=on")
         cursor.close()

@@ -181,6 +181,13 @@ class Store:
             result = c.execute(t.settings_versions.insert().values(version=version, applied_at=at, text=text))
             return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
 
+    def tidy(self) -> None:
+        """Write SQLite's log back into the database; for idle moments."""
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect() as c:
+                c.rollback()
+                c.connection.cursor().execute("pragma wal_checkpoint(passive)")
+
     # ---- reading --------------------------------------------------------------------------------------------------
 
     def pages(self, municipality: str, first_day: int | None = None, last_day: int | None = None) -> Iterator[tuple[int, bytes]]:

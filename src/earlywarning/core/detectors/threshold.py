@@ -65,6 +65,7 @@ def standing_threshold(
                 weights_threshold=settings.weights_threshold,
                 trend=settings.trend,
                 alpha=alpha,
+                threshold_method="delta",  # its own bound is not used, and this one costs least
             ),
         )
         expectation, status = base.expectation, base.status
