@@ -134,10 +134,14 @@ class CountCube:
         )
 
     def windows(self, series: Ints, last_days: Ints, lengths: Sequence[int]) -> Ints:
-        """Units in windows of several lengths ending on last_days: (len(lengths), len(last_days), len(series))."""
+        """Units in windows of several lengths ending on last_days: (len(lengths), len(last_days), len(series)).
+
+        series: numbers in rising order, each once.
+        """
         starts = [self.upto(last_days - length) for length in lengths]
         rows, place = np.unique(np.concatenate([self.upto(last_days), *starts]), return_inverse=True)
-        sums = self._sums[rows[:, None], series]
+        # All series in their order need no picking out.
+        sums = self._sums[rows] if len(series) == self.series else self._sums[rows[:, None], series]
         place = place.reshape(len(lengths) + 1, len(last_days))
         return np.asarray(sums[place[0]] - sums[place[1:]])
 

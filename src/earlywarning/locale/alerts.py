@@ -1,138 +1,208 @@
 """What an alert says: one sentence, one line, and the details behind them.
 
-The words follow the rules of the field: "more than usual", never "more crime" and never a risk; other explanations
-are named first; counts of recorded events and of reports are never added.
+The words follow the rules of the field: more events or reports "than expected", never "more crime" and never a risk;
+other explanations are named; counts of recorded incidents and of reports are never added.
 """
 
-from earlywarning.core.alert_record import Alert, Signal, Uncertainty
+from datetime import date
+
+from earlywarning.core.alert_record import Alert, Carrier, DayCount, Signal, Uncertainty
 from earlywarning.core.categories import ROOT
 from earlywarning.locale.catalogue import (
     Language,
     catalogue,
     chance_words,
     count_words,
+    counted_text,
     day_words,
     expected_words,
+    floor_words,
     label,
     number_words,
+    rounded_down,
     share_words,
     text,
 )
 from earlywarning.locale.names import Names
 
-
-def _lead(alert: Alert) -> Signal:
-    return alert.signals[0]
-
-
-def _window(signal: Signal, language: Language, *, year: bool = True) -> str:
-    return text(language, str(signal.window), "window", day=day_words(signal.last_day, language, year=year))
+MOST_DAYS = 7  # days, and signals, that are named one by one: what a person takes in
+MOST_SIGNALS = 6
 
 
-def headline(alert: Alert, names: Names, language: Language) -> str:
-    """One line: where, what, how many, when, and how many usually."""
-    lead = _lead(alert)
+def headline(alert: Alert, names: Names, language: Language, today: date | None = None) -> str:
+    """One line: where, what, how many, when, and how many were expected. `today`: as for `sentence`."""
+    lead = alert.signals[0]
     return text(
         language,
         "headline",
         area=names.area(lead.area, language),
         category=names.category_inside(lead.category, language),
-        observed=count_words(lead.observed, language),
-        kind=label(lead.kind, language),
-        window=_window(lead, language),
+        units=counted_text(language, lead.kind, lead.observed, "unit"),
+        window=_window(lead, language, today),
         expected=expected_words(lead.expectation, language),
     )
 
 
-def sentence(alert: Alert, names: Names, language: Language) -> str:
-    """What a coordinator would say aloud."""
-    lead = _lead(alert)
-    number = "one" if round(lead.observed) == 1 else "other"
-    which = f"{lead.kind}_all_{number}" if lead.category == ROOT else f"{lead.kind}_{number}"
-    counted = text(
+def sentence(alert: Alert, names: Names, language: Language, today: date | None = None) -> str:
+    """What a coordinator would say aloud, in two sentences.
+
+    today: the day on which it is said; days of the same year are then told without their year.
+    """
+    lead = alert.signals[0]
+    digits = _digits(lead)
+    category = names.category_inside(lead.category, language)
+    said = counted_text(
         language,
-        which,
-        "counted",
-        n=count_words(lead.observed, language),
-        category=names.category_inside(lead.category, language),
-    )
-    words = text(
-        language,
-        "sentence",
+        "said",
+        max(round(lead.expectation), 1),
         area=names.area(lead.area, language),
-        counted=counted,
-        window=_window(lead, language),
+        counted=counted_text(
+            language,
+            f"{lead.kind}_all" if lead.category == ROOT else lead.kind,
+            lead.observed,
+            "counted",
+            digits=digits,
+            category=category,
+        ),
+        window=_window(lead, language, today),
         expected=expected_words(lead.expectation, language),
-        bound=number_words(int(lead.upper_bound), language, 0),
+    )
+    if alert.state == "withdrawn":
+        # An alert keeps the figures with which it last stood.
+        return text(language, "withdrawn", said=said)
+    bound = "any" if lead.upper_bound < 1 else "bound"
+    unusual = text(
+        language,
+        "unusual",
+        bound=text(language, bound, bound=floor_words(lead.upper_bound, language, digits)),
         chance=chance_words(lead.recurrence_days, language),
-        municipality=names.area(alert.municipality, language),
     )
     if alert.state == "settled":
-        words += " " + text(language, "settled", day=day_words(alert.settled_on or alert.last_day, language))
-    elif alert.state == "withdrawn":
-        words += " " + text(language, "withdrawn")
-    return words
+        over = _day(alert.settled_on or alert.last_day, language, today)
+        return text(language, "settled", said=said, unusual=unusual, day=over)
+    return text(language, "open", said=said, unusual=unusual)
 
 
 def details(alert: Alert, names: Names, language: Language) -> list[tuple[str, str]]:
-    """(heading, text) pairs that explain the alert."""
-    lead = _lead(alert)
-
-    def say(key: str, **values: object) -> str:
-        return text(language, key, "text", **values)
-
-    def part(dimension: str, code: str) -> str:
-        return names.area(code, language) if dimension == "area" else names.category(code, language)
-
-    days = [say("day_count", day=day_words(d.day, language), n=count_words(d.observed, language)) for d in alert.days if d.observed]
-    parts = [
-        say(
-            "carrier",
-            name=part(c.dimension, c.code),
-            n=count_words(c.observed, language),
-            usual=number_words(c.usual, language),
+    """(heading, text) pairs that explain the alert. Days are told with their year."""
+    lead = alert.signals[0]
+    opened = day_words(alert.opened_on, language)
+    since = "since_same_day" if alert.first_day == alert.opened_on else "since"
+    years = [
+        text(
+            language,
+            "earlier_day" if lead.window == 1 else "earlier",
+            day=day_words(y.last_day, language),
+            n=count_words(y.observed, language),
         )
-        for c in alert.carriers
+        for y in alert.earlier_years
     ]
-    years = [say("earlier", day=day_words(y.last_day, language), n=count_words(y.observed, language)) for y in alert.earlier_years]
-    others = [
-        say(
-            "also",
-            area=names.area(s.area, language),
-            category=names.category_inside(s.category, language),
-            kind=label(s.kind, language),
-            window=_window(s, language, year=False),
-        )
-        for s in alert.signals[1:]
-    ]
-    found = [_uncertainty(u, language) for u in alert.uncertainties]
     rows = [
-        ("since", say("since", day=day_words(alert.first_day, language), opened=day_words(alert.opened_on, language))),
+        ("since", text(language, since, day=day_words(alert.first_day, language), opened=opened)),
         (
             "where_and_what",
-            say(
+            text(
+                language,
                 "where_and_what",
                 area=names.area(lead.area, language),
                 category=names.category_inside(lead.category, language),
                 kind=label(lead.kind, language),
             ),
         ),
-        ("carried_days", "; ".join(days) or say("none")),
-        ("carried_parts", "; ".join(parts) or say("no_carrier")),
-        ("earlier", "; ".join(years) or say("no_earlier")),
-        ("also", "; ".join(others)),
-        ("uncertain", "; ".join(found) or say("none")),
-        ("other", say("other")),
-        ("judged", say("judged", version=alert.settings_version or "-", method=lead.method)),
+        ("carried_days", _days(alert.days, language)),
+        *_parts(alert.carriers, names, language),
+        ("earlier", "; ".join(years) or text(language, "no_earlier")),
+        ("also", _others(alert.signals[1:], names, language)),
+        ("uncertain", "; ".join(_uncertainty(u, language) for u in alert.uncertainties) or text(language, "certain")),
+        ("other", text(language, "other")),
+        ("judged", text(language, "judged", version=alert.settings_version or "-", method=lead.method)),
     ]
     return [(label(key, language), words) for key, words in rows if words]
+
+
+def _day(day: date, language: Language, today: date | None) -> str:
+    return day_words(day, language, year=today is None or day.year != today.year)
+
+
+def _window(signal: Signal, language: Language, today: date | None = None) -> str:
+    return text(language, str(signal.window), "window", day=_day(signal.last_day, language, today))
+
+
+def _digits(lead: Signal) -> int:
+    """Decimals with which a count above its bound is also told as a higher number: 6.4 of more than 6.2, not 6 of 6."""
+    if lead.observed <= lead.upper_bound or lead.upper_bound < 1:
+        return 0
+    return next((d for d in range(3) if round(lead.observed, d) > rounded_down(lead.upper_bound, d)), 3)
+
+
+def _days(days: tuple[DayCount, ...], language: Language) -> str:
+    """The fullest days in the order of the calendar; what is left on the other days as one sum."""
+    some = [d for d in days if d.observed > 0]
+    fullest = sorted(some, key=lambda d: (-d.observed, d.day))[:MOST_DAYS]
+    told = [
+        text(language, "day_count", day=day_words(d.day, language), n=count_words(d.observed, language))
+        for d in sorted(fullest, key=lambda d: d.day)
+    ]
+    if rest := len(some) - len(fullest):
+        left = sum(d.observed for d in some) - sum(d.observed for d in fullest)
+        told.append(counted_text(language, "other_days", rest, sum=count_words(left, language)))
+    return "; ".join(told)
+
+
+def _parts(carriers: tuple[Carrier, ...], names: Names, language: Language) -> list[tuple[str, str]]:
+    """What carries it, by sub-category and by sub-area: two views of the same events, so two rows."""
+    rows = []
+    for dimension, name in (("category", names.category), ("area", names.area)):
+        told = [
+            text(
+                language,
+                "carrier",
+                name=name(c.code, language),
+                n=count_words(c.observed, language),
+                usual=number_words(c.usual, language, 0 if c.usual >= 10 else 1),
+            )
+            for c in carriers
+            if c.dimension == dimension
+        ]
+        if told:
+            rows.append((f"carried_{dimension}", "; ".join(told)))
+    return rows or [("carried_parts", text(language, "no_carrier"))]
+
+
+def _others(signals: tuple[Signal, ...], names: Names, language: Language) -> str:
+    """Other signals that belong to the alert: other windows, areas and categories above and below, the other kind."""
+    told = [
+        text(
+            language,
+            "also" if s.standing else "also_withdrawn",
+            area=names.area(s.area, language),
+            category=names.category_inside(s.category, language),
+            units=counted_text(language, s.kind, s.observed, "unit"),
+            window=_window(s, language),
+            expected=expected_words(s.expectation, language),
+        )
+        for s in signals[:MOST_SIGNALS]
+    ]
+    if rest := len(signals) - len(told):
+        told.append(counted_text(language, "more", rest))
+    return "; ".join(told)
 
 
 def _uncertainty(u: Uncertainty, language: Language) -> str:
     if u.kind == "late-data":
         return text(language, "late", share=share_words(u.share, language))
     if u.kind == "silent-source":
-        return text(language, "silent", source=u.source, day=day_words(u.since, language) if u.since else "-")
+        if u.since is None:
+            return text(language, "silent_lately", source=u.source)
+        return text(
+            language,
+            "silent" if u.recurrence_days > 0 else "silent_since",
+            source=u.source,
+            day=day_words(u.since, language),
+            chance=chance_words(u.recurrence_days, language),
+        )
     if u.kind == "short-history":
-        return text(language, "short", years=u.note)
+        # The note is the number of years.
+        years = int(u.note) if u.note.isdecimal() else 0
+        return counted_text(language, "short", years) if years else text(language, "short_none")
     return text(language, "fallback", note=catalogue(language)["status"].get(u.note, u.note))

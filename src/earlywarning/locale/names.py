@@ -32,6 +32,6 @@ class Names(NamedTuple):
         return code if names is None else names[0 if language == "sv" else 1]
 
     def category_inside(self, code: str, language: Language) -> str:
-        """The name as it stands inside a sentence: with a small first letter, unless it is an abbreviation."""
+        """The name as it stands inside a sentence: with a small first letter, unless it is an abbreviation or a code."""
         name = self.category(code, language)
-        return name[:1].lower() + name[1:] if name[1:2].islower() else name
+        return name[:1].lower() + name[1:] if code in self.categories and name[1:2].islower() else name
