@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from earlywarning.core.detectors.farrington import DetectorError
+from earlywarning.core.detectors.status import DetectorError
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -9,7 +9,7 @@ binomial bounds mixes link and count scale.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri, stdtr
 
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
 from earlywarning.core.detectors.quasi_poisson import Design, Fit, fit
+from earlywarning.core.detectors.status import DetectorError, Status
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -26,21 +27,6 @@ _SETTLED = 1e-12  # stopping rule without r_compat; see _fit_reweighted
 _ABSENT = 1e-9  # where the fit begins in a season without a single count; its own answer would be 0
 Method = Literal["nbPlugin", "muan", "delta"]
 Power = Literal["2/3", "1/2", "none"]
-
-
-class DetectorError(ValueError):
-    """Counts or settings that a detector cannot work with; names the rule and what is allowed."""
-
-
-class Status(IntEnum):
-    """How far a threshold can be trusted."""
-
-    OK = 0
-    NO_HISTORY = 1  # no event in the whole history: the expectation is half an event in all of it
-    NOT_CONVERGED = 2  # the fit did not settle; its last step is used (with r_compat: no answer, as in R)
-    SEPARATED = 3  # no event, or next to none, in the same season of any year: a floor is used for the expectation
-    TOO_FEW = 4  # fewer than limit[0] events in the last limit[1] steps: no alarm
-    MISSING = 5  # the judged step, its season in all years (figures are then NaN), or nearly all history was not observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +131,13 @@ def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.i
     return steps, season[steps]
 
 
+@lru_cache(maxsize=64)
+def _design(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.int64], Design]:
+    """The steps of the baseline and their design: the same for every call with as much history."""
+    steps, season = reference_steps(at, settings)
+    return steps, Design(season, (steps - at) / settings.frequency, settings.no_periods)
+
+
 def farrington_threshold(counts: Floats, at: int, settings: FarringtonSettings, population: Floats | None = None) -> Baseline:
     """Expectation and upper bound of step `at` for every series, before its count is known.
 
@@ -161,8 +154,7 @@ def farrington_threshold(counts: Floats, at: int, settings: FarringtonSettings, 
                 f"population must be (series, steps) up to the judged step, here ({len(counts)}, {at + 1}) or wider, "
                 f"not {population.shape}"
             )
-    steps, season = reference_steps(at, settings)
-    design = Design(season, (steps - at) / settings.frequency, settings.no_periods)
+    steps, design = _design(at, settings)
     parts = []
     for begin in range(0, max(len(counts), 1), _CHUNK):
         rows = slice(begin, begin + _CHUNK)

@@ -7,6 +7,7 @@ reweighted least squares in closed form, without a matrix to factor.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ Bools = NDArray[np.bool_]
 _LEAST = 1e-300
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Design:
     """What the series share. season: (n,) group of each observation, 0..groups-1; time: (n,), 0 at the judged step."""
 
@@ -24,7 +25,7 @@ class Design:
     time: Floats
     groups: int
 
-    @property
+    @cached_property
     def columns(self) -> Floats:
         """[season indicators, indicators * time, time^2]: (n, 2 * groups + 1)."""
         one_hot = (self.season[:, None] == np.arange(self.groups)).astype(np.float64)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from earlywarning.core.detectors.ears import EarsSettings, ears
-from earlywarning.core.detectors.farrington import FarringtonSettings, Status, farrington_threshold
+from earlywarning.core.detectors.farrington import FarringtonSettings, farrington_threshold
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
+from earlywarning.core.detectors.status import Status
 
 Floats = NDArray[np.float64]
 Method = Literal["farrington-flexible", "ears-c1", "ears-c2", "ears-c3"]
