@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -70,6 +72,18 @@ def test_a_body_that_is_no_events_is_refused_in_words_and_nothing_stops(
     assert response.status_code == status
     assert "Traceback" not in response.text
     assert running.send(body(1)).json()["counts"] == {"accepted": 1}
+
+
+def test_a_file_for_a_running_service_is_sent_to_it(running: Running) -> None:
+    (running.folder / "e.jsonl").write_text("\n".join(json.dumps(body(i)) for i in range(30)) + "\nbad\n")
+    ingest = [sys.executable, "-m", "earlywarning", "ingest", "e.jsonl"]
+    refused = subprocess.run(ingest, cwd=running.folder, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert f"--to {running.address}" in refused.stderr
+    sent = subprocess.run([*ingest, "--to", running.address], cwd=running.folder, capture_output=True, text=True, check=True)
+    assert sent.stdout.split()[:2] == ["accepted", "30"]
+    rows = running.client.get("/v1/counts", params={"area": "A0", "category": "C0", "first": "2024-03-01"}).json()["rows"]
+    assert [r["count"] for r in rows] == [30]
 
 
 PERSONAL = [

@@ -52,7 +52,9 @@ def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str
         try:
             service = Service.open(settings, holder="earlywarning ingest")
         except StoreLocked as error:
-            raise OperatorError(f"{error}: add --to http://{settings.service.host}:{settings.service.port}") from error
+            stated = f"http://{settings.service.host}:{settings.service.port}"
+            address = next((word for word in error.holder.split() if word.startswith("http")), stated)
+            raise OperatorError(f"{error}: add --to {address}") from error
         try:
             with _progress(console) as progress:
                 for path in files:
