@@ -68,16 +68,15 @@ prot = 1
 [store]
 url = "mysql://db"
 [detection]
-windows = [1, 14]
+windows = [1, 0]
 origins = ["reported", "reported"]
 kinds = []
 years = 3
 min_years = 4
 min_count = 0
-weights_threshold = nan
-trend = "yes"
+guard_days = 999
 [alerts]
-per_week = 0
+false_alarms_per_week = 0
 settle_after_days = true
 [police_feed]
 enabled = true
@@ -111,14 +110,13 @@ EXPECTED = {
     "service.clock": "wall",
     "service.prot": "keys are host, port",
     "store.url": "postgresql://",
-    "detection.windows[1]": "1, 7, 28",
+    "detection.windows[1]": "1 to 56",
     "detection.origins": "may stand once",
     "detection.kinds": "not empty",
     "detection.min_years": "1 to 3",
     "detection.min_count": "1 to 1000",
-    "detection.weights_threshold": "above 0 to 10",
-    "detection.trend": "true, false",
-    "alerts.per_week": "above 0 to 1000",
+    "detection.guard_days": "0 to 182",
+    "alerts.false_alarms_per_week": "above 0 to 1000",
     "alerts.settle_after_days": "1 to 60",
     "police_feed.url": "https://",
     "police_feed.every_minutes": "1 to 1440",
@@ -261,7 +259,7 @@ def test_comments_layout_and_order_do_not_change_the_version() -> None:
 
 
 def test_a_default_that_is_written_out_does_not_change_the_version() -> None:
-    assert parse(SMALLEST).version == parse(SMALLEST + "[alerts]\nper_week = 1\n").version
+    assert parse(SMALLEST).version == parse(SMALLEST + "[alerts]\nfalse_alarms_per_week = 1\n").version
 
 
 @pytest.mark.parametrize(
@@ -271,8 +269,8 @@ def test_a_default_that_is_written_out_does_not_change_the_version() -> None:
         "[events]\nlateness_days = 3",
         "[events]\noldest = 2020-01-01",
         "[detection]\nmin_count = 6",
-        '[detection]\nmethod = "ears-c2"',
-        "[alerts]\nper_week = 2",
+        "[detection]\nguard_days = 14",
+        "[alerts]\nfalse_alarms_per_week = 2",
     ],
 )
 def test_what_influences_judgement_changes_the_version(line: str) -> None:
@@ -289,11 +287,11 @@ def test_a_version_is_twelve_hexadecimal_digits() -> None:
 
 
 def test_a_difference_names_key_old_and_new_value() -> None:
-    old = parse(SMALLEST + "[alerts]\nper_week = 1\n[detection]\nwindows = [1]\n")
-    new = parse(SMALLEST + "[alerts]\nper_week = 2.5\n" + MAPPING)
+    old = parse(SMALLEST + "[alerts]\nfalse_alarms_per_week = 1\n[detection]\nwindows = [1]\n")
+    new = parse(SMALLEST + "[alerts]\nfalse_alarms_per_week = 2.5\n" + MAPPING)
     assert diff_settings(old, new) == [
-        ("alerts.per_week", "1.0", "2.5"),
-        ("detection.windows", "[1]", "[1,7,28]"),
+        ("alerts.false_alarms_per_week", "1.0", "2.5"),
+        ("detection.windows", "[1]", "[1,3,7,14,28]"),
         ("mappings", "{}", ""),
         ("mappings.wardens.columns.category", "", '"Typ"'),
         ("mappings.wardens.columns.occurred_at", "", '"Tid"'),
@@ -405,7 +403,7 @@ def watched(path: Path) -> Iterator[Callable[..., object]]:
 
 
 def budget(value: float) -> str:
-    return f"{SMALLEST}[alerts]\nper_week = {value}\n"
+    return f"{SMALLEST}[alerts]\nfalse_alarms_per_week = {value}\n"
 
 
 @pytest.fixture
@@ -422,9 +420,9 @@ def replace(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def per_week(heard: object) -> float:
+def false_alarms_per_week(heard: object) -> float:
     assert isinstance(heard, Settings)
-    return heard.alerts.per_week
+    return heard.alerts.false_alarms_per_week
 
 
 def until_watching(file: Path, heard: Callable[..., object]) -> None:
@@ -432,7 +430,7 @@ def until_watching(file: Path, heard: Callable[..., object]) -> None:
     for value in range(20, 40):
         replace(file, budget(value))
         try:
-            while per_week(heard(1.0)) != value:
+            while false_alarms_per_week(heard(1.0)) != value:
                 pass
         except Empty:
             continue
@@ -444,11 +442,11 @@ def test_a_changed_file_takes_effect_however_it_is_saved(file: Path) -> None:
     with watched(file) as heard:
         until_watching(file, heard)
         replace(file, budget(3))
-        assert per_week(heard()) == 3
+        assert false_alarms_per_week(heard()) == 3
         replace(file, budget(4))
-        assert per_week(heard()) == 4
+        assert false_alarms_per_week(heard()) == 4
         file.write_text(budget(5), encoding="utf-8")
-        assert per_week(heard()) == 5
+        assert false_alarms_per_week(heard()) == 5
 
 
 def test_a_broken_file_is_reported_and_heals_when_it_is_mended(file: Path) -> None:
@@ -457,10 +455,10 @@ def test_a_broken_file_is_reported_and_heals_when_it_is_mended(file: Path) -> No
         replace(file, budget(-1))
         broken = heard()
         assert isinstance(broken, SettingsError)
-        assert [p.partition(":")[0] for p in broken.problems] == ["alerts.per_week"]
+        assert [p.partition(":")[0] for p in broken.problems] == ["alerts.false_alarms_per_week"]
         assert str(file) in str(broken)
         replace(file, budget(2))
-        assert per_week(heard()) == 2
+        assert false_alarms_per_week(heard()) == 2
 
 
 def test_a_file_that_goes_away_is_waited_for(file: Path) -> None:
@@ -468,7 +466,7 @@ def test_a_file_that_goes_away_is_waited_for(file: Path) -> None:
         until_watching(file, heard)
         file.unlink()
         replace(file, budget(6))
-        assert per_week(heard()) == 6
+        assert false_alarms_per_week(heard()) == 6
 
 
 def test_a_link_whose_target_changes_is_noticed(tmp_path: Path) -> None:
@@ -480,4 +478,4 @@ def test_a_link_whose_target_changes_is_noticed(tmp_path: Path) -> None:
     with watched(link) as heard:
         until_watching(tmp_path / "one" / "real.toml", heard)
         replace(tmp_path / "one" / "real.toml", budget(7))
-        assert per_week(heard()) == 7
+        assert false_alarms_per_week(heard()) == 7

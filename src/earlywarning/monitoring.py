@@ -70,12 +70,6 @@ class Metrics:
         self.alert_changes = Counter("earlywarning_alert_changes", "Changes of alerts.", ["tendency", "change"], registry=own)
         self.alerts = Gauge("earlywarning_alerts", "Alerts kept, by state.", ["tendency", "state"], registry=own)
         self.dead_letters = Gauge("earlywarning_dead_letters_waiting", "Dead letters that wait for a person.", registry=own)
-        self.fit = Histogram(
-            "earlywarning_fit_seconds",
-            "Time to fit one slice of the baselines after a day has closed.",
-            buckets=[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-            registry=own,
-        )
         self.clock = Gauge("earlywarning_clock_day_timestamp_seconds", "Start of the day that is open now.", registry=own)
         self.settings_errors = Counter("earlywarning_settings_errors", "Settings files refused at a reload.", registry=own)
         self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], registry=own)

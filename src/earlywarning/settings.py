@@ -85,27 +85,25 @@ class Events(_Section, frozen=True, kw_only=True):
 class Detection(_Section, frozen=True, kw_only=True):
     """How counts are judged. windows in days; years of history used at most and needed at least."""
 
-    windows: Annotated[list[Literal[1, 7, 28]], Meta(min_length=1)] = msgspec.field(default_factory=lambda: [1, 7, 28])
-    method: Literal["farrington-flexible", "ears-c1", "ears-c2", "ears-c3"] = "farrington-flexible"
+    windows: Annotated[list[Annotated[int, Meta(ge=1, le=56)]], Meta(min_length=1, max_length=12)] = msgspec.field(
+        default_factory=lambda: [1, 3, 7, 14, 28]
+    )
     years: Annotated[int, Meta(ge=2, le=10)] = 5
-    min_years: Annotated[int, Meta(ge=1, le=10)] = 2
-    min_count: Annotated[int, Meta(ge=1, le=1000)] = 5
+    min_years: Annotated[int, Meta(ge=1, le=10)] = 1
+    min_count: Annotated[int, Meta(ge=1, le=1000)] = 3
+    guard_days: Annotated[int, Meta(ge=0, le=182)] = 28
     origins: Annotated[list[Literal["reported", "discovered", "tasked"]], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: ["reported"]
     )
     kinds: Annotated[list[Literal["incident", "report"]], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: ["incident", "report"]
     )
-    no_periods: Annotated[int, Meta(ge=1, le=20)] = 10
-    past_weeks_not_included: Annotated[int, Meta(ge=0, le=51)] = 26
-    weights_threshold: Annotated[float, Meta(gt=0, le=10)] = 2.58
-    trend: bool = True
 
 
 class Alerts(_Section, frozen=True, kw_only=True):
-    """per_week: how many alerts a week chance alone may cause in the whole municipality."""
+    """false_alarms_per_week: how many alerts a week chance alone may cause in the whole municipality."""
 
-    per_week: Annotated[float, Meta(gt=0, le=1000)] = 1.0
+    false_alarms_per_week: Annotated[float, Meta(gt=0, le=1000)] = 1.0
     settle_after_days: Annotated[int, Meta(ge=1, le=60)] = 7
     silence_recurrence_days: Annotated[float, Meta(ge=7, le=100000)] = 365.0
 

@@ -113,9 +113,9 @@ def test_settings_are_checked_as_a_whole_shown_and_compared(town: Path) -> None:
     (town / "e.jsonl").write_text(json.dumps(body(1)))
     command(town, "ingest", "e.jsonl")
     file = town / "earlywarning.toml"
-    file.write_text(file.read_text() + "[alerts]\nper_week = 2.5\n")
-    assert "alerts.per_week: 1.0 -> 2.5" in command(town, "settings", "diff")
-    assert "alerts.per_week = 2.5" in command(town, "settings", "show")
+    file.write_text(file.read_text() + "[alerts]\nfalse_alarms_per_week = 2.5\n")
+    assert "alerts.false_alarms_per_week: 1.0 -> 2.5" in command(town, "settings", "diff")
+    assert "alerts.false_alarms_per_week = 2.5" in command(town, "settings", "show")
     (town / "categories.csv").write_text("code,parent\n")
     file.write_text(file.read_text().replace("min_years = 1", "min_years = 99"))
     said = command(town, "settings", "check", code=1)

@@ -58,8 +58,9 @@ def test_a_surge_in_one_area_becomes_one_alert_about_that_area(ordinary: list[An
     assert alert.kind == "incident"
     assert alert.observed >= 9
     assert alert.expected < 1 < alert.upper_bound < alert.observed
-    parents = {(s.area, s.category) for s in alert.signals}
-    assert {("A0", "C0"), ("D0", "G0")} <= parents, "district and group rise with it and belong to the same alert"
+    assert {s.areas for s in alert.signals} == {("A0",)}, "district and municipality rise with it and are covered by it"
+    assert alert.signals[-1].role == "opening"
+    assert alert.signals[-1].observed < alert.observed, "raised at the event that crossed, not at the end of the day"
 
 
 def test_an_alert_carries_the_facts_that_explain_it(ordinary: list[AnyEvent]) -> None:
@@ -128,53 +129,24 @@ def test_an_engine_rebuilt_from_its_pages_goes_on_as_if_nothing_had_happened(eve
 
 
 def test_warning_at_the_event_gives_exactly_the_alarms_of_closing_the_day(ordinary: list[AnyEvent]) -> None:
-    """Each event alone, against: all series fitted when a day closes, and the whole day's counts compared at once."""
+    """Each event alone, against the whole day's counts looked at once, with what open alerts covered that morning."""
     events = merged(ordinary, surge(425, n=6), surge(440), surge(441, n=5, area="A3", category="C1"))
-    at_events, closing = engine(), engine()
-    raised: set[tuple[int, int, int]] = set()
+    e = engine(false_alarms_per_week=10.0)
     by_day: dict[int, list[AnyEvent]] = {}
-    for e in events:
-        by_day.setdefault(at_events.calendar.day_at(e.recorded_at), []).append(e)
-
-    original = at_events.book.raise_signal
-
-    def note(member, today, chosen):  # type: ignore[no-untyped-def]
-        raised.add((today, member.series, member.window))
-        return original(member, today, chosen)
-
-    at_events.book.raise_signal = note  # type: ignore[method-assign]
-    expected: set[tuple[int, int, int]] = set()
-    held: set[tuple[int, int]] = set()
-    every = np.arange(len(closing.space))
+    for one in events:
+        by_day.setdefault(e.calendar.day_at(one.recorded_at), []).append(one)
+    at_events, at_close = set(), set()
     for day in sorted(by_day):
-        for e in by_day[day]:
-            at_events.ingest([e], NOW)
-        closing.ingest(by_day[day][:1], NOW)  # opens the day
-        closing.watch.fit_all(day)
-        closing.ingest(by_day[day][1:], NOW)
-        standing = closing.watch.standing(every, np.array([day]))
-        now = {(int(s), int(w)) for s, w in zip(standing.series, standing.window, strict=True)}
-        expected |= {(day, *key) for key in now - held}
-        held = {(s, w) for case in at_events.book.cases.values() for s, w in [(m.series, m.window) for m in case.members]}
-    assert len(raised) > 10
-    assert {r for r in raised if r[0] in by_day} == expected
-
-
-def test_fitting_all_at_the_close_gives_the_thresholds_that_are_fitted_when_needed(eventful: list[AnyEvent]) -> None:
-    when_needed, at_close = engine(), engine()
-    days = sorted({when_needed.calendar.day_at(e.recorded_at) for e in eventful})
-    by_day = {d: [e for e in eventful if when_needed.calendar.day_at(e.recorded_at) == d] for d in days}
-    found, kept = {}, {}
-    for day in days:
-        when_needed.ingest(by_day[day], NOW)
-        at_close.ingest(by_day[day][:1], NOW)
-        while at_close.fit_next():
-            pass
-        at_close.ingest(by_day[day][1:], NOW)
-        found.update({a.alert_id: a for a in when_needed.changes().alerts})
-        kept.update({a.alert_id: a for a in at_close.changes().alerts})
-    assert found
-    assert found == kept
+        e.advance(by_day[day][0].recorded_at)  # opens the day
+        covered, followed_before = e.book.covered(), set(e.book.cases)
+        for one in by_day[day]:
+            e.ingest([one], NOW)
+        if set(e.book.cases) - followed_before:
+            at_events.add(day)
+        if e.watch.ready and e.watch.beyond(e.watch.cover(covered)) is not None:
+            at_close.add(day)
+    assert len(at_events) > 5
+    assert at_events == at_close
 
 
 def test_a_later_revision_replaces_the_earlier_one_in_any_order() -> None:

@@ -60,7 +60,7 @@ def tree() -> CategoryTree:
 
 def settings(**watch: object) -> EngineSettings:
     """Settings that judge after one year, so that tests need little history."""
-    chosen = {"years": 2, "min_years": 1, "lateness": 3, "alerts_per_week": 0.5, **watch}
+    chosen = {"years": 2, "min_years": 1, "lateness": 3, "false_alarms_per_week": 0.5, **watch}
     return EngineSettings(watch=WatchSettings(**chosen), alerts=AlertSettings(settle_after=4, version="0123456789ab"))  # type: ignore[arg-type]
 
 

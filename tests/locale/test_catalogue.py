@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from earlywarning.core.alert_record import Change, State
 from earlywarning.core.detectors.farrington import Status
-from earlywarning.core.detectors.threshold import status_note
+from earlywarning.core.detectors.status import status_note
 from earlywarning.core.intake import Outcome
 from earlywarning.locale import LANGUAGES, Language, label
 from earlywarning.locale.catalogue import catalogue, chance_words, count_words, day_words

@@ -69,6 +69,7 @@ def test_a_headline_counts_one_in_the_singular() -> None:
     ("window", "english", "swedish"),
     [
         (1, "recorded on Sunday 12 April 2026,", "klotter söndag 12 april 2026;"),
+        (3, "recorded in the 3 days to Sunday 12 April 2026,", "klotter under de tre dagarna till och med söndag 12 april 2026;"),
         (7, "recorded in the week to Sunday 12 April 2026,", "klotter under veckan till och med söndag 12 april 2026;"),
         (28, "recorded in the four weeks to Sunday 12 April 2026,", "klotter under de fyra veckorna till och med söndag 12 april"),
     ],
@@ -76,6 +77,17 @@ def test_a_headline_counts_one_in_the_singular() -> None:
 def test_windows_are_told_as_a_day_a_week_and_four_weeks(window: int, english: str, swedish: str) -> None:
     assert english in sentence(alert(window=window), NAMES, "en")
     assert swedish in sentence(alert(window=window), NAMES, "sv")
+
+
+def test_neighbouring_areas_and_sibling_categories_are_listed_as_a_person_lists_them() -> None:
+    many = alert(areas=("A0", "A1", "A2", "A3", "A4"), categories=("C0", "C1"))
+    assert sentence(many, NAMES, "en").startswith(
+        "In Area 0, Area 1, Area 2 and 2 more areas, 14 incidents in the categories graffiti and broken windows were recorded in"
+    )
+    assert sentence(many, NAMES, "sv").startswith(
+        "I Area 0, Area 1, Area 2 och 2 områden till registrerades 14 händelser i kategorierna klotter och krossade rutor under"
+    )
+    assert headline(alert(areas=("A0", "A1")), NAMES, "en").startswith("Area 0 and Area 1: graffiti, 14 incidents")
 
 
 def test_the_year_is_left_out_only_when_said_in_the_same_year() -> None:
@@ -158,9 +170,10 @@ days = st.dates(date(1990, 1, 1), date(2090, 1, 1))
 signals: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(["incident", "report"]), "area": areas, "category": categories,
-        "window": st.sampled_from([1, 7, 28]),
+        "window": st.sampled_from([1, 3, 7, 10, 14, 28]),
         "first_day": days, "last_day": days, "observed": counts, "expectation": counts, "upper_bound": counts,
         "recurrence_days": st.floats(0, 1e300), "standing": st.booleans(),
+        "role": st.sampled_from(["today", "peak", "opening"]),
     }
 )  # fmt: skip
 uncertainties = st.builds(

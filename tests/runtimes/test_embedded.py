@@ -110,7 +110,7 @@ def test_the_clock_closes_days_when_no_event_arrives(service: Service) -> None:
 
 def test_new_settings_are_in_force_at_once_and_each_version_is_kept(service: Service, settings: Settings) -> None:
     take(service, history(5, days=440))
-    louder = parse_settings(settings.text + "[alerts]\nper_week = 50\n", file="x", folder=settings.folder)
+    louder = parse_settings(settings.text + "[alerts]\nfalse_alarms_per_week = 50\n", file="x", folder=settings.folder)
     service.reload(louder)
     take(service, surge(440, n=5))
     newest = service.store.alerts(limit=1)[0]

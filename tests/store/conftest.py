@@ -59,9 +59,10 @@ def letter() -> Callable[..., DeadLetter]:
 def _alert(alert_id: str = "0380-2024-0001", **given: Any) -> Alert:
     day = date(2024, 5, 7)
     signal = Signal(
+        role="today",
         kind="incident",
-        area="0380R001",
-        category="vandalism",
+        areas=("0380R001",),
+        categories=("vandalism",),
         window=7,
         first_day=date(2024, 5, 1),
         last_day=day,
@@ -71,7 +72,9 @@ def _alert(alert_id: str = "0380-2024-0001", **given: Any) -> Alert:
         dispersion=1.3,
         p_value=1e-5,
         recurrence_days=400.0,
-        method="farrington",
+        score=0.5,
+        missing_share=0.1,
+        method="scan",
         status="ok",
         raised_at=datetime(2024, 5, 7, 13, tzinfo=UTC),
     )

@@ -85,7 +85,7 @@ def test_health_and_readiness_answer(running: Running) -> None:
 def test_settings_changed_in_the_file_take_effect_without_a_restart(running: Running) -> None:
     before = running.client.get("/readyz").json()["settings_version"]
     file = running.folder / "earlywarning.toml"
-    file.write_text(file.read_text() + "[alerts]\nper_week = 3.0\n")
+    file.write_text(file.read_text() + "[alerts]\nfalse_alarms_per_week = 3.0\n")
     for _ in range(200):
         if (now := running.client.get("/readyz").json()["settings_version"]) != before:
             break

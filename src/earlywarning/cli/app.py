@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from earlywarning import __version__
+from earlywarning.cli.model import model_app
 from earlywarning.cli.place import OperatorError
 
 _OPERATOR = Group.create_ordered("Operators")
@@ -23,6 +24,7 @@ settings_app = App(name="settings", help="Check, show and compare settings.", gr
 letters_app = App(name="dead-letters", help="Refused events: list them, and replay them after mending.", group=_OPERATOR)
 app.command(settings_app)
 app.command(letters_app)
+app.command(model_app)
 
 SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
 LanguageOption = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]
@@ -62,6 +64,25 @@ def schema(kind: Literal["incident", "report"]) -> None:
     from earlywarning.cli.showing import print_schema  # noqa: PLC0415  # a command loads only what it needs
 
     print_schema(kind)
+
+
+@app.command(group=_ANALYST, name="backtest")
+def run_backtest(
+    *,
+    areas: Annotated[Path, Parameter(help="GeoJSON file of the areas.")],
+    categories: Annotated[Path, Parameter(help="CSV file: code,parent,name_sv,name_en,... or code,group,kind.")],
+    events: Annotated[tuple[Path, ...], Parameter(help="Event files: CSV or JSON Lines, plain or gzip.")],
+    first: Annotated[date, Parameter(name="--from", help="First judged day; what is earlier is history.")],
+    last: Annotated[date | None, Parameter(name="--to", help="Last judged day (default: the newest).")] = None,
+    budget: Annotated[float | None, Parameter(help="False alarms a week for the whole municipality.")] = None,
+    settings: Annotated[Path | None, Parameter(help="Settings file to judge with (default: the defaults).")] = None,
+    mapping: Annotated[str, Parameter(help="A mapping of the settings, for files with other columns.")] = "",
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="CSV file for the alerts; - for standard output.")] = Path("-"),
+) -> None:
+    """Which alerts would these settings have given on a history?"""
+    from earlywarning.cli.backtest import run_backtest as run  # noqa: PLC0415  # a command loads only what it needs
+
+    run(areas, categories, events, first, last, budget, settings, mapping, out)
 
 
 @app.command(group=_ANALYST)

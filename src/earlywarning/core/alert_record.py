@@ -6,32 +6,39 @@ from typing import Literal
 import msgspec
 
 State = Literal["open", "settled", "withdrawn"]
-Change = Literal["opened", "joined", "updated", "settled", "withdrawn", "reopened"]
+Tendency = Literal["surge", "cluster", "shift"]
+Role = Literal["opening", "peak", "today"]
+Change = Literal["opened", "updated", "settled", "withdrawn", "reopened"]
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """One series beyond its threshold in one window.
+    """A block of areas and categories beyond its threshold in one window.
 
-    observed, expectation and upper_bound are counts of events in the window; fractions come from events that are
-    spread over several days. recurrence_days: how seldom chance alone gives something as unusual anywhere in the
-    municipality, in days. `raised_at` is when the event that crossed the threshold was recorded, to the hour.
+    role: opening, as it was when it raised the alert; peak, the most unusual window of the days that are closed; today, a
+    window that ends today. observed, expectation and upper_bound are counts of events in the window that were recorded by
+    its last day; fractions come from events that are spread over several days. missing_share: of all that is expected of
+    the window, what usually is not recorded yet (0..1). score: powers of ten by which the signal is beyond the threshold.
+    recurrence_days: how seldom chance alone raises something as unusual anywhere in the municipality, in days.
     """
 
+    role: Role
     kind: Literal["incident", "report"]
-    area: str
-    category: str
-    window: int  # days: 1, 7 or 28
-    first_day: date  # first day of the window in which it was first raised: since when
-    last_day: date  # last day of the most unusual window so far, to which the figures belong
+    areas: tuple[str, ...]
+    categories: tuple[str, ...]
+    window: int  # days
+    first_day: date
+    last_day: date
     observed: float
     expectation: float
     upper_bound: float
     dispersion: float
     p_value: float
+    score: float
     recurrence_days: float
+    missing_share: float
     method: str
     status: str
-    raised_at: datetime
+    raised_at: datetime  # when the event that raised the alert was recorded, to the hour
     standing: bool = True  # False: a correction took the count below the threshold again
 
 
@@ -79,15 +86,18 @@ class Uncertainty(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Signals that belong together, as the group sees them. The leading signal's figures speak for the alert."""
+    """Signals that belong together, as the group sees them. The leading signal's figures speak for the alert.
+
+    tendency: surge, in days, in one place; cluster, over neighbouring areas; shift, over two weeks or more.
+    """
 
     alert_id: str
     municipality: str
-    tendency: Literal["surge"]
+    tendency: Tendency
     state: State
     opened_on: date  # the local day on which it was raised
     opened_at: datetime  # when the event that raised it was recorded, to the hour
-    first_day: date  # since when: the first day of the window of the leading signal as first raised
+    first_day: date  # since when: the first day of the leading signal's window, the estimated onset
     last_day: date  # the last day on which any of its signals stood
     updated_on: date
     settled_on: date | None

@@ -9,6 +9,7 @@ Ints = NDArray[np.int64]
 LONGEST_LAG = 28  # days; what is later than that counts as this late
 RECENT = 56  # days of a source's past that say how often it usually sends
 _FEWEST = 8  # events in that time, below which silence says nothing
+FEW = 50
 _SHORTEST = 2  # days: a source is never called silent for less
 
 
@@ -27,17 +28,22 @@ class Arrivals:
     at any moment of the day.
     """
 
-    def __init__(self) -> None:
-        self._lags: dict[int, Ints] = {}  # by day of arrival: (2 kinds, LONGEST_LAG + 1) events
-        self._lags_before = np.zeros((2, LONGEST_LAG + 1), dtype=np.int64)
+    def __init__(self, category_ancestors: Ints, kinds: int = 2) -> None:
+        self._ancestors = category_ancestors
+        self._shape = (kinds, len(category_ancestors), LONGEST_LAG + 1)
+        self._lags: dict[int, Ints] = {}  # by day of arrival: (kinds, categories, LONGEST_LAG + 1) events
+        self._lags_before = np.zeros(self._shape, dtype=np.int64)
         self._by_source: dict[int, dict[int, int]] = {}  # the last RECENT days on which it sent
         self._first: dict[int, int] = {}
         self._kinds: dict[int, set[int]] = {}
 
-    def add(self, day: int, kind: Ints, lag: Ints, source: Ints) -> None:
-        """Events that arrive on `day`: kind (0, 1), lag in days from happening to recording, source numbers."""
-        table = self._lags.setdefault(day, np.zeros((2, LONGEST_LAG + 1), dtype=np.int64))
-        np.add.at(table, (kind, np.clip(lag, 0, LONGEST_LAG)), 1)
+    def add(self, day: int, kind: Ints, category: Ints, lag: Ints, source: Ints) -> None:
+        """Events that arrive on `day`: kind and category numbers, lag in days from happening to recording, source numbers."""
+        table = self._lags.setdefault(day, np.zeros(self._shape, dtype=np.int64))
+        late = np.clip(lag, 0, LONGEST_LAG)
+        for above in self._ancestors[category].T:
+            real = above >= 0
+            np.add.at(table, (kind[real], above[real], late[real]), 1)
         numbers, events = np.unique(source * 2 + kind, return_counts=True)
         for number, n in zip(numbers.tolist(), events.tolist(), strict=True):
             days = self._by_source.setdefault(number // 2, {})
@@ -54,14 +60,17 @@ class Arrivals:
             for old in [d for d in days if d <= last - RECENT - 1]:
                 del days[old]
 
-    def missing_share(self, kind: int, first_day: int, last_day: int, today: int) -> float:
-        """Share of a window's events that usually are not recorded yet on `today` (0..1)."""
-        lags = self._lags_before[kind]
-        if not lags.sum():
-            return 0.0
-        recorded = np.cumsum(lags) / lags.sum()
-        age = np.clip(today - np.arange(first_day, last_day + 1), 0, LONGEST_LAG)
-        return float(1 - recorded[age].mean())
+    def shares(self, kind: Ints, category: Ints) -> NDArray[np.float64]:
+        """Share of events that are recorded so many days after they happened, or sooner: (n, LONGEST_LAG + 1), rising to 1.
+
+        kind, category: (n,). A category with few events leans on its kind of source: as if FEW of that had been seen in it.
+        """
+        lags = self._lags_before[kind, category].astype(np.float64)
+        pooled = self._lags_before[kind, 0].astype(np.float64)
+        total = pooled.sum(1, keepdims=True)
+        pooled = np.where(total > 0, pooled / np.maximum(total, 1), np.eye(1, LONGEST_LAG + 1))
+        lags = lags + FEW * pooled
+        return np.asarray(np.minimum(np.cumsum(lags, 1) / lags.sum(1, keepdims=True), 1.0))
 
     def silent(self, kind: int, today: int, recurrence_days: float) -> list[Silent]:
         """Sources of this kind whose silence before `today` chance would give less often than once in recurrence_days."""

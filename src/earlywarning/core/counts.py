@@ -156,3 +156,8 @@ class CountCube:
         """Events (not units) of each day: (len(series), days)."""
         days = np.arange(first_day, last_day + 1)
         return self.window(series, days, 1).T / UNIT
+
+    def daily_all(self, series: Ints, first_day: int, last_day: int) -> NDArray[np.float32]:
+        """Events (not units) of each day, days first: (days, len(series))."""
+        sums = self._sums[self.upto(np.arange(first_day - 1, last_day + 1))][:, series]
+        return np.asarray(np.diff(sums, axis=0) / UNIT, dtype=np.float32)

@@ -6,7 +6,7 @@ how the events were cut into batches.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -14,20 +14,23 @@ from numpy.typing import NDArray
 
 from earlywarning.core.admission import EventBatch, admit
 from earlywarning.core.alert_record import Alert, Uncertainty
-from earlywarning.core.alerts import AlertBook, Case, Member, rank
+from earlywarning.core.alerts import AlertBook, Case
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
+from earlywarning.core.calendar import LocalCalendar, date_of, hour_of
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes
 from earlywarning.core.counts import CountCube, SeriesSpace
-from earlywarning.core.detectors.threshold import chance, status_note
+from earlywarning.core.detectors.scan import Blocks
+from earlywarning.core.detectors.status import status_note
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain
 from earlywarning.core.intake import Outcome, conflicts, take_in, tally
 from earlywarning.core.ledger import STANDING, Ledger
 from earlywarning.core.pages import decode_page, encode_page, join_pages
+from earlywarning.core.scope import Scope
+from earlywarning.core.steps import Steps
 from earlywarning.core.tallies import EngineSettings, Entries, Tallies
-from earlywarning.core.watch import Standing, Watch
+from earlywarning.core.watch import Cover, DayKinds, Watch
 
 Ints = NDArray[np.int64]
 NOTED_SHARE = 0.02  # a share of late events below this is not worth a person's attention
@@ -51,18 +54,26 @@ class Ingested(NamedTuple):
 class Engine:
     """Counts, thresholds and alerts of one municipality."""
 
-    def __init__(self, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar, settings: EngineSettings) -> None:
+    def __init__(
+        self,
+        register: AreaRegister,
+        tree: CategoryTree,
+        calendar: LocalCalendar,
+        settings: EngineSettings,
+        day_kinds: DayKinds | None = None,
+    ) -> None:
         self.register, self.tree, self.calendar, self.settings = register, tree, calendar, settings
         self.codes = {"area": list(register.codes), "category": list(tree.codes), "source": list[str]()}
         self._source_number: dict[str, int] = {}
         self.ledger = Ledger()
         self.space = SeriesSpace(register.ancestors, tree.ancestors)
-        self.book = AlertBook(self.space, register.municipality, (register.codes, tree.codes))
+        self.scope = Scope(self.space, register.neighbours)
+        self.book = AlertBook(self.scope, register.municipality, (register.codes, tree.codes))
         self.today: int | None = None
         self.clock_hour = 0
         self._dirty_days: set[int] = set()
         self._finished: dict[str, Alert] = {}
-        self.tallies = Tallies(self.space, self.ledger, calendar, settings)
+        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds)
 
     @property
     def cube(self) -> CountCube:
@@ -147,6 +158,12 @@ class Engine:
         self.today = day
         self.tallies.begin_day(day)
 
+    def calendar_date(self) -> date:
+        """The local day that the clock stands in. Raises ValueError before the first event."""
+        if self.today is None:
+            raise ValueError("the clock has not started: no event has come yet")
+        return date_of(self.today)
+
     def advance(self, to: datetime) -> None:
         """Move the clock to an aware instant: days that are over are closed."""
         if self.today is None:
@@ -156,35 +173,27 @@ class Engine:
             self._roll_to(day)
         self.clock_hour = max(self.clock_hour, hour_of(to))
 
-    def fit_next(self) -> bool:
-        """Fit the next slice of the new day's baselines; False when all are fitted. For a runtime's idle moments."""
-        return self.watch.fit_next()
-
     def _roll_to(self, day: int) -> None:
         assert self.today is not None  # noqa: S101  # callers have started
         settings = self.settings.watch
         quiet = self.today + max(settings.windows) + settings.lateness + self.settings.alerts.settle_after + 1
         while self.today < day:
             self._close_day(self.today)
-            # After so many days without any event nothing stands any more: go on near the new day.
-            next_day = self.today + 1 if self.today < quiet else max(self.today + 1, day - settings.lateness - 1)
-            self._begin_day(next_day)
+            # After so many days without any event nothing stands any more: go on from the last fit before the new day.
+            near = min(day - settings.lateness - 1, self.watch.fit_day(day))
+            self._begin_day(self.today + 1 if self.today < quiet else max(self.today + 1, near))
 
     def _close_day(self, day: int) -> None:
-        members = self.book.member_series()
-        if len(members):
-            self._refresh(members, self.watch.standing(members))
+        self._follow()
         self._look_at_uncertainties()
-        for case in self.book.close_day(day, self.settings.alerts):
+        for case in self.book.close_day(day, self.watch, self.settings.alerts):
             self._finished[case.alert_id] = self._explained(case)
 
     def _begin_day(self, day: int) -> None:
         self.today = day
         self.tallies.begin_day(day)
-        every = np.arange(len(self.space))
-        standing = self.watch.standing(every, np.array([day]))
-        hour = int(self.calendar.first_hour(day))
-        self._raise([(-1, i) for i in range(len(standing.series))], standing, hour, None)
+        self._open_alerts(int(self.calendar.first_hour(day)))
+        self._follow()
 
     # ---- judging --------------------------------------------------------------------------------------------------
 
@@ -204,91 +213,81 @@ class Engine:
                 self._judge(Entries(*[column[begin:stop] for column in entries]), batch.recorded)
 
     def _judge(self, entries: Entries, recorded: Ints) -> None:
-        assert self.today is not None  # noqa: S101  # started
+        """Count entries of one day, open the alerts that they raise at the event that raises them, follow the others."""
         index, series = self.space.expand(entries.kind, entries.area, entries.category)
-        day, units, position = entries.day[index], entries.units[index], entries.position[index]
-        self.cube.add(series, day, units)
-        self.watch.note_late(self.today, series, day, units)
-        touched = np.unique(series)
-        taken = None
-        if (less := units < 0).any():
-            taken = np.zeros(len(touched), dtype=np.int64)
-            np.add.at(taken, np.searchsorted(touched, series[less]), -units[less])
-        standing = self.watch.standing(touched, removed=taken)
-        crossings = []
-        for i in range(len(standing.series)):
-            if self.book.holds(int(standing.series[i]), int(standing.window[i])):
-                continue
-            end, length = int(standing.last_day[i]), int(standing.window[i])
-            inside = (series == standing.series[i]) & (day <= end) & (day > end - length)
-            crossed = self._crossing(standing, i, position[inside], units[inside])
-            if crossed is not None:
-                crossings.append((*crossed, i))
-        self._raise([(p, i) for p, _, i in crossings], standing, 0, recorded, {i: observed for _, observed, i in crossings})
-        if taken is not None:
-            standing = standing.without(touched, taken, self.settings.watch.min_count)
-        self._refresh(touched, standing)
-
-    def _crossing(self, standing: Standing, i: int, position: Ints, units: Ints) -> tuple[int, float] | None:
-        """At which event of the batch a series first stood beyond its threshold, and with which count."""
-        order = np.argsort(position, kind="stable")
-        path = np.cumsum(units[order])
-        series, end = standing.series[i : i + 1], standing.last_day[i : i + 1]
-        now = int(self.cube.window(series, end, int(standing.window[i]))[0, 0])
-        counts = (now - int(units.sum()) + path) / UNIT
-        beyond = (counts > standing.upper_bound[i]) & (counts >= self.settings.watch.min_count)
-        # One event may replace another: only the count after the whole event is a count that ever stood.
-        whole = np.append(position[order][1:] != position[order][:-1], True)
-        at = np.flatnonzero(beyond & whole)
-        if not len(at):
-            return None
-        return int(position[order][at[0]]), float(counts[at[0]])
-
-    def _raise(
-        self,
-        crossings: list[tuple[int, int]],
-        standing: Standing,
-        hour: int,
-        recorded: Ints | None,
-        observed: Mapping[int, float] | None = None,
-    ) -> None:
-        """Raise the signals that crossed, in the order of the events that made them cross; of one event the most
-        unusual first."""
-        assert self.today is not None  # noqa: S101  # started
-        if not crossings:
-            return
-        which = np.array([i for _, i in crossings], dtype=np.int64)
-        counts = np.array([observed[i] if observed else standing.observed[i] for i in which.tolist()], dtype=np.float64)
-        p_values = chance(counts, standing.expectation[which], standing.dispersion[which])
-        depths = [self.space.depth(int(n)) for n in standing.series[which]]
-        ranks = [
-            rank(float(p), depth, int(n), int(w))
-            for p, depth, n, w in zip(p_values, depths, standing.series[which], standing.window[which], strict=True)
-        ]
-        order = sorted(range(len(crossings)), key=lambda j: (crossings[j][0], *ranks[j], -standing.last_day[which[j]]))
-        for j in order:
-            i, position = int(which[j]), crossings[j][0]
-            series, window = int(standing.series[i]), int(standing.window[i])
-            if self.book.holds(series, window):
-                continue
-            end, count = int(standing.last_day[i]), float(counts[j])
-            member = Member(
-                series, depths[j], window, end, hour if recorded is None else int(recorded[position]), end, count,
-                float(standing.expectation[i]), float(standing.upper_bound[i]), float(standing.dispersion[i]),
-                float(p_values[j]), int(standing.status[i]),
-            )  # fmt: skip
-            self.book.raise_signal(member, self.today, self.settings.alerts)
-
-    def _refresh(self, series: Ints, standing: Standing) -> None:
-        assert self.today is not None  # noqa: S101  # started
-        oldest = self.today - self.settings.watch.lateness
-        leads = {case.lead.series: case for case in self.book.cases.values()}
-        self.book.refresh(series, standing, self.today, oldest, self.settings.alerts)
-        touched = set(series.tolist())
+        order = np.argsort(entries.position[index], kind="stable")
+        steps = Steps(entries.position[index][order], series[order], entries.day[index][order], entries.units[index][order])
+        self.cube.add(steps.series, steps.day, steps.units)
+        if self.watch.ready and self._reaches_today(steps):
+            areas = np.unique(entries.area)
+            if self._ever_beyond(steps.taken(), areas):
+                self.cube.add(steps.series, steps.day, -steps.units)
+                self._step(steps, areas, recorded)
+        self._follow()
+        touched = set(np.unique(series).tolist())
         for case in self.book.cases.values():
-            # Facts about the leading series change with any event in it, also with one outside the open windows.
-            if case.lead.series in touched or leads.get(case.lead.series) is not case:
-                case.dirty = True
+            # Facts about the leading block change with any event in it, also with one outside today's windows.
+            case.dirty = case.dirty or not touched.isdisjoint(self.scope.series(case.lead.block).tolist())
+
+    def _reaches_today(self, steps: Steps) -> bool:
+        """Whether any of it lies in a window that ends today."""
+        assert self.today is not None  # noqa: S101  # started
+        return bool((steps.day > self.today - max(self.settings.watch.windows)).any())
+
+    def _beyond(self, areas: Ints | None) -> Blocks | None:
+        """Blocks near these areas beyond the threshold that no followed alert covers, the most unusual first."""
+        return self.watch.beyond(self._cover(), areas)
+
+    def _cover(self) -> Cover | None:
+        blocks = self.book.covered()
+        return self.watch.cover(blocks) if blocks and self.watch.ready else None
+
+    def _ever_beyond(self, taken: Steps | None, areas: Ints) -> bool:
+        """Whether anything could have been beyond its threshold at some moment: with all that came, and nothing taken."""
+        if taken is None:
+            return self._beyond(areas) is not None
+        self.cube.add(taken.series, taken.day, -taken.units)
+        beyond = self._beyond(areas) is not None
+        self.cube.add(taken.series, taken.day, taken.units)
+        return beyond
+
+    def _step(self, steps: Steps, areas: Ints, recorded: Ints) -> None:
+        """Count a batch event by event as far as needed to open each alert at the event that raises it.
+
+        Where events only come, counts only rise: the event is found by halving. One that takes something away stands alone.
+        """
+        edges = steps.edges()
+        for begin, stop in steps.runs():
+            low = begin
+            while low < stop:
+                self._count(steps, edges, low, stop)
+                if self._beyond(areas) is None:
+                    break
+                known, high = low, stop  # beyond at high, not at known
+                self._count(steps, edges, low, stop, -1)
+                while high - known > 1:
+                    middle = (known + high) // 2
+                    self._count(steps, edges, low, middle)
+                    beyond = self._beyond(areas) is not None
+                    self._count(steps, edges, low, middle, -1)
+                    known, high = (known, middle) if beyond else (middle, high)
+                self._count(steps, edges, low, high)
+                self._open_alerts(int(recorded[int(steps.position[edges[high - 1]])]), areas)
+                low = high
+
+    def _count(self, steps: Steps, edges: Ints, begin: int, stop: int, sign: int = 1) -> None:
+        part = slice(int(edges[begin]), int(edges[stop]))
+        self.cube.add(steps.series[part], steps.day[part], sign * steps.units[part])
+
+    def _open_alerts(self, hour: int, areas: Ints | None = None) -> None:
+        """Open an alert for each signal that none covers, the most unusual first."""
+        assert self.today is not None  # noqa: S101  # started
+        while (found := self._beyond(areas)) is not None:
+            self.book.open(self.watch.signal(found), self.today, hour, self.settings.alerts, self.watch)
+
+    def _follow(self) -> None:
+        assert self.today is not None  # noqa: S101  # started
+        self.book.follow(self.watch, self.today, self.today - self.settings.watch.lateness, self.settings.alerts)
 
     def _look_at_uncertainties(self) -> None:
         """What is uncertain about the alerts that changed today: known from closed days, so the same all day."""
@@ -299,16 +298,14 @@ class Engine:
     def _uncertainties(self, case: Case) -> tuple[Uncertainty, ...]:
         assert self.today is not None  # noqa: S101  # started
         lead = case.lead
-        kind = int(self.space.parts(lead.series)[0])
         found: list[Uncertainty] = []
-        share = self.tallies.arrivals.missing_share(kind, lead.end - lead.window + 1, lead.end, self.today)
-        if share >= NOTED_SHARE:
-            found.append(Uncertainty("late-data", share=round(share, 3)))
-        for silent in self.tallies.arrivals.silent(kind, self.today, self.settings.silence_recurrence_days):
+        if lead.missing >= NOTED_SHARE:
+            found.append(Uncertainty("late-data", share=round(lead.missing, 3)))
+        for silent in self.tallies.arrivals.silent(lead.block.kind, self.today, self.settings.silence_recurrence_days):
             name = self.codes["source"][silent.source]
             found.append(Uncertainty("silent-source", name, 0.0, date_of(silent.since), round(silent.recurrence_days)))
-        if self.watch.years_at(lead.end) < min(3, self.settings.watch.years):
-            found.append(Uncertainty("short-history", note=f"{self.watch.years_at(lead.end)}"))
+        if self.watch.years_at(lead.last_day) < min(3, self.settings.watch.years):
+            found.append(Uncertainty("short-history", note=f"{self.watch.years_at(lead.last_day)}"))
         if note := status_note(lead.status):
             found.append(Uncertainty("model-fallback", note=note))
         return tuple(found)
@@ -316,8 +313,8 @@ class Engine:
     # ---- changes out ----------------------------------------------------------------------------------------------
 
     def _explained(self, case: Case) -> Alert:
-        record = self.book.record(case, self.settings.alerts)
-        return explain(record, case, watch=self.watch, cube=self.cube, space=self.space, register=self.register, tree=self.tree)
+        record = self.book.record(case, self.settings.alerts, self.watch)
+        return explain(record, case, watch=self.watch, register=self.register, tree=self.tree)
 
     def changes(self) -> Changes:
         """What has changed since the last call: to be kept together, or not at all."""
@@ -371,6 +368,7 @@ class Engine:
         self.today = clock_day
         self.tallies.recount(clock_day, self.settings)
         self.book.restore(list(alerts), noted)
+        self._follow()
 
     def _numbers(self, name: str, codes: Sequence[str]) -> Ints:
         """Numbers of codes; one that the registers no longer know keeps a number beyond them, and is not counted."""

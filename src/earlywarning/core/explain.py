@@ -8,60 +8,42 @@ from earlywarning.core.alerts import Case
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import UNIT, date_of
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.counts import CountCube, SeriesSpace
-from earlywarning.core.watch import YEAR, Watch
+from earlywarning.core.watch import YEAR, Judged, Watch
 
 MOST_CARRIERS = 5  # of each dimension: what a person takes in
 
 
-def explain(
-    record: Alert,
-    case: Case,
-    *,
-    watch: Watch,
-    cube: CountCube,
-    space: SeriesSpace,
-    register: AreaRegister,
-    tree: CategoryTree,
-) -> Alert:
-    """The alert with the facts about its leading series, as the counts say now."""
-    lead = case.lead
-    series = np.array([lead.series])
-    first = lead.end - lead.window + 1
-    daily = cube.daily(series, first, lead.end)[0]
+def explain(record: Alert, case: Case, *, watch: Watch, register: AreaRegister, tree: CategoryTree) -> Alert:
+    """The alert with the facts about its leading block, as the counts say now."""
+    lead, cube = case.lead, watch.cube
+    series = watch.scope.series(lead.block)
+    first = lead.last_day - lead.window + 1
+    daily = cube.daily(series, first, lead.last_day).sum(0)
     days = tuple(DayCount(date_of(first + i), float(n)) for i, n in enumerate(daily.tolist()))
-    back = np.arange(1, watch.years_at(lead.end) + 1)
-    earlier = cube.window(series, lead.end - YEAR * back, lead.window)[:, 0] / UNIT
-    years = tuple(EarlierYear(y, date_of(lead.end - YEAR * y), n) for y, n in zip(back.tolist(), earlier.tolist(), strict=True))
-    return msgspec.structs.replace(
-        record, days=days, earlier_years=years, carriers=_carriers(case, watch, cube, space, register, tree)
+    back = np.arange(1, watch.years_at(lead.last_day) + 1)
+    earlier = cube.window(series, lead.last_day - YEAR * back, lead.window).sum(1) / UNIT
+    years = tuple(
+        EarlierYear(y, date_of(lead.last_day - YEAR * y), n) for y, n in zip(back.tolist(), earlier.tolist(), strict=True)
     )
+    return msgspec.structs.replace(record, days=days, earlier_years=years, carriers=_carriers(lead, watch, register, tree))
 
 
-def _carriers(
-    case: Case, watch: Watch, cube: CountCube, space: SeriesSpace, register: AreaRegister, tree: CategoryTree
-) -> tuple[Carrier, ...]:
-    lead = case.lead
-    kind, area, category = (int(x) for x in space.parts(lead.series))
+def _carriers(lead: Judged, watch: Watch, register: AreaRegister, tree: CategoryTree) -> tuple[Carrier, ...]:
+    """The parts of the block that count more than usual: its categories and areas, or those below where it has one."""
+    block = lead.block
     found: list[Carrier] = []
-    for dimension, children, codes in (
-        ("category", np.array(tree.children(category), dtype=np.int64), tree.codes),
-        ("area", np.array(register.children(area), dtype=np.int64), register.codes),
-    ):
-        if not len(children):
-            continue
-        series = space.number(kind, area, children) if dimension == "category" else space.number(kind, children, category)
-        observed = cube.window(series, np.array([lead.end]), lead.window)[0] / UNIT
-        usual = np.nan_to_num(watch.same_weeks(series, lead.end, lead.window))
-        order = np.lexsort((series, usual - observed))
+    categories = block.categories if len(block.categories) > 1 else tree.children(block.categories[0])
+    areas = block.areas if len(block.areas) > 1 else register.children(block.areas[0])
+    for dimension, parts, codes in (("category", categories, tree.codes), ("area", areas, register.codes)):
+        rows = []
+        for part in parts:
+            inside = block._replace(categories=(part,)) if dimension == "category" else block._replace(areas=(part,))
+            observed = watch.count(inside, lead.last_day, lead.window)
+            usual = float(np.nan_to_num(watch.same_weeks(inside, lead.last_day, lead.window)))
+            if observed > usual:
+                rows.append((usual - observed, part, observed, usual))
         found += [
-            Carrier(
-                "category" if dimension == "category" else "area",
-                codes[int(children[i])],
-                float(observed[i]),
-                float(usual[i]),
-            )
-            for i in order[:MOST_CARRIERS].tolist()
-            if observed[i] > usual[i]
+            Carrier("category" if dimension == "category" else "area", codes[part], observed, usual)
+            for _, part, observed, usual in sorted(rows)[:MOST_CARRIERS]
         ]
     return tuple(found)

@@ -9,9 +9,10 @@ from earlywarning.core.admission import AdmissionRules
 from earlywarning.core.alerts import AlertSettings
 from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.calendar import LocalCalendar
-from earlywarning.core.counts import CountCube, SeriesSpace
+from earlywarning.core.counts import CountCube
 from earlywarning.core.ledger import Ledger
-from earlywarning.core.watch import Watch, WatchSettings
+from earlywarning.core.scope import Scope
+from earlywarning.core.watch import DayKinds, Watch, WatchSettings
 
 Ints = NDArray[np.int64]
 
@@ -41,15 +42,18 @@ class Entries(NamedTuple):
 class Tallies:
     """One ledger's counts. cube: of what may raise alerts; watch: their thresholds; arrivals: lateness and silence."""
 
-    def __init__(self, space: SeriesSpace, ledger: Ledger, calendar: LocalCalendar, settings: EngineSettings) -> None:
-        self._space, self._ledger, self._calendar = space, ledger, calendar
+    def __init__(
+        self, scope: Scope, ledger: Ledger, calendar: LocalCalendar, settings: EngineSettings, day_kinds: DayKinds | None = None
+    ) -> None:
+        self._scope, self._space, self._ledger, self._calendar = scope, scope.space, ledger, calendar
+        self._day_kinds = day_kinds
         self._begin(settings)
 
     def _begin(self, settings: EngineSettings) -> None:
         self._settings = settings
         self.cube = CountCube(len(self._space))
-        self.watch = Watch(self._space, self.cube, settings.watch)
-        self.arrivals = Arrivals()
+        self.watch = Watch(self._scope, self.cube, settings.watch, self._day_kinds)
+        self.arrivals = Arrivals(self._space.category_ancestors, self._space.kinds)
         self._arriving: list[Ints] = []  # rows that arrived today
 
     # ---- event by event -------------------------------------------------------------------------------------------
@@ -90,7 +94,7 @@ class Tallies:
     def _open(self, day: int) -> None:
         self.cube.extend(day, day)
         self.arrivals.begin_day(day)
-        self.watch.begin_day(day)
+        self.watch.begin_day(day, self.arrivals)
 
     def _spread(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
         return self._calendar.spread(self._column("start", rows), self._column("end", rows))
@@ -113,38 +117,38 @@ class Tallies:
     def recount(self, clock_day: int, settings: EngineSettings) -> None:
         """Counts, thresholds and lateness as they stand on clock_day, from the ledger.
 
-        The last days are gone through in the order in which things were learned, because a window's threshold stands
-        on what was known before the window's last day.
+        The days since the last fit are gone through in the order in which things were learned, because a baseline stands
+        on what was known when it was fitted, and a day's expectation on what was known when it began.
         """
         self._begin(settings)
         every = np.arange(len(self._ledger))
         arrived, superseded = self._column("arrived", every), self._column("superseded", every)
         started = int(arrived.min()) if len(arrived) else clock_day
-        first = max(clock_day - settings.watch.lateness, started)
-        self._count(every[(arrived < first) & (superseded >= first)], 1, None)
+        first = max(Watch.fit_day(clock_day), started)
+        self._count(every[(arrived < first) & (superseded >= first)], 1)
         self._count_arrivals(every[arrived < first])
         for day in range(first, clock_day + 1):
             self._open(day)
-            self._count(every[(superseded == day) & (arrived < day)], -1, day)
-            self._count(every[(arrived == day) & (superseded > day)], 1, day)
+            self._count(every[(superseded == day) & (arrived < day)], -1)
+            self._count(every[(arrived == day) & (superseded > day)], 1)
             if day < clock_day:
                 self._count_arrivals(every[arrived == day])
         self._arriving = [every[arrived == clock_day]]
 
-    def _count(self, rows: Ints, sign: int, day: int | None) -> None:
-        """Add rows to the counts (sign 1) or take them out (-1), as learned on `day`."""
+    def _count(self, rows: Ints, sign: int) -> None:
+        """Add rows to the counts (sign 1) or take them out (-1)."""
         entries = self.entries(rows, np.arange(len(rows)), len(rows) if sign < 0 else 0)
         if not len(entries.day):
             return
         index, series = self._space.expand(entries.kind, entries.area, entries.category)
         self.cube.add(series, entries.day[index], entries.units[index])
-        if day is not None:
-            self.watch.note_late(day, series, entries.day[index], entries.units[index])
 
     def _count_arrivals(self, rows: Ints) -> None:
         rows = rows[self._column("superseded", rows) > self._column("arrived", rows)]
+        rows = rows[self._column("category", rows) < self._space.categories]
         arrived = self._column("arrived", rows)
         lag = self._calendar.day_of(self._column("recorded", rows)) - self._calendar.day_of(self._column("end", rows))
         for day in np.unique(arrived).tolist():
             now = arrived == day
-            self.arrivals.add(day, self._column("kind", rows[now]), lag[now], self._column("source", rows[now]))
+            kind, category, source = (self._column(name, rows[now]) for name in ("kind", "category", "source"))
+            self.arrivals.add(day, kind, category, lag[now], source)

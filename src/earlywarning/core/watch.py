@@ -1,108 +1,114 @@
-"""The two speeds: thresholds are set when a day closes, and looked up at each event.
+"""The two speeds: a day's expectation is set when the day before closes, and each event is held against it.
 
-Each series is watched in windows of 1, 7 and 28 days. For every window that ends on day e there is one threshold, a
-function of the counts as they were known when day e - 1 closed; a window stays open for late events for `lateness`
-days. A count stands out when it is at least `min_count`, above the bound that the same weeks of earlier years give by
-plain chance, and above the bound of the fitted baseline. The first two are cheap and hold for all series at once; the
-third is fitted for all series when a live day closes (`fit_all`), or, in a replay, for those that pass the first two:
-the same function of the same counts, so the outcome is the same.
+Blocks of neighbouring areas and kindred categories are watched in windows of several lengths that end today. What is
+expected of a window is what should have been *recorded* of it by the end of today: the newest days count with the share
+that usually has arrived. Baselines and the threshold are made anew every four weeks, on days that follow from the calendar
+alone, so that a rebuilt service stands where the old one stood. Within a day the expectations do not move and counts only
+rise, so that warning at the event costs no more false alarms than warning at midnight.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from earlywarning.core.budget import level
+from earlywarning.core.arrivals import Arrivals
+from earlywarning.core.budget import Threshold, calibrate
 from earlywarning.core.calendar import UNIT
-from earlywarning.core.counts import CountCube, SeriesSpace
-from earlywarning.core.detectors.threshold import Method, ThresholdSettings, chance, standing_threshold
+from earlywarning.core.counts import CountCube
+from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile
+from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
+from earlywarning.core.detectors.scan import Blocks, block_sort, scan, window_dispersion
+from earlywarning.core.detectors.status import Status
+from earlywarning.core.scope import Block, Scope, Watched
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 WEEK = 7
 YEAR = 52 * WEEK  # a year back in whole weeks, so that weekdays agree
 HALF_WIDTH = 3  # weeks to either side that count as the same weeks of an earlier year
-EARS_STEPS = 16  # past windows that the EARS methods look at, with room for C3's gap
-_CHUNK = 2048  # series fitted together
+REFIT = 28  # days from one fit to the next
+_MONDAY = 4  # 1970-01-05
+_FEWEST = 8.0  # events in the history of a category that is watched
+_COVERED = 0.05  # of a block's expectation left over by open alerts, below which the rest is not judged
+
+
+DayKinds = Callable[[int, int], Floats]  # first and last day -> (days, kinds), 0..1
 
 
 class WatchSettings(NamedTuple):
-    """What is watched and how. windows in days; lateness: days that a window stays open; years: of history used."""
+    """What is watched and how. windows in days; years: of history used, and least needed; false alarms a week.
 
-    windows: tuple[int, ...] = (1, 7, 28)
-    method: Method = "farrington-flexible"
-    years: int = 5
-    min_years: int = 2
-    min_count: int = 5
-    lateness: int = 7
-    alerts_per_week: float = 1.0
-    kinds: int = 2
-    threshold: ThresholdSettings = ThresholdSettings()
-
-
-class Standing(NamedTuple):
-    """Windows whose count is beyond its threshold, one entry each.
-
-    window: length in days; last_day: its last day; observed, expectation, upper_bound in events.
+    first_judged: day before which nothing is judged, for a back-test whose earlier days are history.
     """
 
-    series: Ints
-    window: Ints
-    last_day: Ints
-    observed: Floats
-    expectation: Floats
-    upper_bound: Floats
-    dispersion: Floats
-    p_value: Floats
-    status: NDArray[np.int8]
+    windows: tuple[int, ...] = (1, 3, 7, 14, 28)
+    years: int = 5
+    min_years: int = 1
+    min_count: int = 3
+    lateness: int = 7
+    false_alarms_per_week: float = 1.0
+    first_judged: int = 0
+    baseline: ExpectationSettings = ExpectationSettings()
 
-    def without(self, series: Ints, removed: Ints, min_count: int) -> "Standing":
-        """What still stands when `removed` units are taken away from each of `series` (sorted, all of them in it)."""
-        less = removed[np.searchsorted(series, self.series)] / UNIT
-        left = self._replace(observed=self.observed - less)
-        left = left.take((left.observed > left.upper_bound) & (left.observed >= min_count))
-        return left._replace(p_value=chance(left.observed, left.expectation, left.dispersion))
 
-    def take(self, which: NDArray[np.bool_] | Ints) -> "Standing":
-        return Standing._make([column[which] for column in self])
+class Judged(NamedTuple):
+    """A block in a window that ends on last_day: counts in events, and how unusual they are. score above 0 is a signal."""
+
+    block: Block
+    window: int
+    last_day: int
+    observed: float
+    expectation: float
+    upper_bound: float
+    dispersion: float
+    p_value: float
+    score: float
+    missing: float  # share of what is expected of the window that usually is not recorded yet
+    status: int
+
+
+class Cover(NamedTuple):
+    """What open alerts are already about. fine: (finest areas, leaf columns) 1 or 0; whole: (areas, columns)."""
+
+    fine: Floats
+    whole: NDArray[np.bool_]
 
 
 class Watch:
-    """The standing thresholds of one municipality over one count cube."""
+    """The expectations of one municipality over one count cube, for today."""
 
-    def __init__(self, space: SeriesSpace, cube: CountCube, settings: WatchSettings) -> None:
-        self.space, self.cube, self.settings = space, cube, settings
-        self.alpha = level(settings.alerts_per_week, len(space), len(settings.windows))
-        self._z = float(-ndtri(self.alpha))
-        self._slots = settings.lateness + 1
-        shape = (self._slots, len(settings.windows), len(space))
-        self._plain = np.full(shape, np.nan)
-        self._upper = np.full(shape, np.nan)
-        self._expectation = np.full(shape, np.nan)
-        self._dispersion = np.full(shape, np.nan)
-        self._status = np.zeros(shape, dtype=np.int8)
-        self._late: list[tuple[int, Ints, Ints, Ints]] = []  # (arrived, series, day, units)
+    def __init__(self, scope: Scope, cube: CountCube, settings: WatchSettings, day_kinds: DayKinds | None = None) -> None:
+        self.scope, self.space, self.cube, self.settings = scope, scope.space, cube, settings
+        self._day_kinds = day_kinds
         self.today: int | None = None
-        self._next_fit = 0
+        self.fitted: Expectation | None = None
+        self.watched: Watched | None = None
+        self.threshold: Threshold | None = None
+        self._fit_day: int | None = None
 
     # ---- the slow speed -------------------------------------------------------------------------------------------
 
-    def begin_day(self, day: int) -> None:
-        """Day `day` begins, all before it are closed: set what the earlier years say, forget what is out of reach."""
-        self.today, self._next_fit = day, 0
-        slot = day % self._slots
-        for values in (self._plain, self._upper, self._expectation, self._dispersion):
-            values[slot] = np.nan
-        self._late = [entry for entry in self._late if entry[0] > day - self._slots]
-        years = self.years_at(day)
-        if years < self.settings.min_years:
-            return
-        for w, length in enumerate(self.settings.windows):
-            mean = self._same_weeks_all(day, length, years)
-            # Upper Poisson bound by the Cornish-Fisher expansion: close, and cheap for all series at once.
-            self._plain[slot, w] = mean + self._z * np.sqrt(mean) + (self._z**2 - 1) / 6
+    @staticmethod
+    def fit_day(day: int) -> int:
+        """The day on which the baseline that is in force on `day` was fitted: every fourth Monday."""
+        return day - (day - _MONDAY) % REFIT
+
+    def begin_day(self, day: int, arrivals: Arrivals) -> None:
+        """Day `day` begins, all before it are closed: set what is expected of the windows that end today."""
+        self.today = day
+        if day >= self.fit_day(self.settings.first_judged) and self._fit_day != self.fit_day(day):
+            self._fit_day = self.fit_day(day)
+            if day == self._fit_day:
+                self._fit(day, arrivals)
+        if self.ready:
+            self._expect(day, arrivals)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is enough history to judge."""
+        return self.fitted is not None and self.today is not None and self.today >= self.settings.first_judged
 
     def years_at(self, last_day: int) -> int:
         """Whole years of history behind a window ending on last_day, at most `years`."""
@@ -112,153 +118,222 @@ class Watch:
         weeks = (last_day - self.cube.first_day - max(self.settings.windows)) // WEEK
         return int(min(self.settings.years, max((weeks - HALF_WIDTH) // 52, 0)))
 
-    def note_late(self, arrived: int, series: Ints, day: Ints, units: Ints) -> None:
-        """Remember changes to days before `arrived`, so that thresholds can leave them out that were set before."""
-        past = day < arrived
-        if past.any():
-            self._late.append((arrived, series[past], day[past], units[past]))
+    def _kinds(self, first_day: int, last_day: int) -> Floats:
+        if self._day_kinds is None:
+            return np.zeros((last_day - first_day + 1, 0))
+        return self._day_kinds(first_day, last_day)
 
-    def fit_all(self, day: int) -> int:
-        """Fit the baselines of all series for windows ending on `day`; returns how many were fitted."""
-        if self.years_at(day) < self.settings.min_years:
-            return 0
-        every = np.arange(len(self.space))
-        for w in range(len(self.settings.windows)):
-            for begin in range(0, len(every), _CHUNK):
-                part = every[begin : begin + _CHUNK]
-                self._fit(part, np.full(len(part), w), np.full(len(part), day))
-        return len(every) * len(self.settings.windows)
+    def _fit(self, day: int, arrivals: Arrivals) -> None:
+        settings = self.settings
+        if not self.cube.begun or self.years_at(day) < settings.min_years:
+            return
+        assert self.cube.first_day is not None  # noqa: S101  # begun
+        first = max(self.cube.first_day, day - settings.years * YEAR - settings.baseline.guard)
+        total = self.cube.window_all(day - 1, day - first).reshape(self.space.kinds, self.space.areas, self.space.categories)
+        watched = Watched.of(self.scope, total[:, 0] / UNIT, _FEWEST)
+        if not len(watched.kind):
+            return
+        counts = self.cube.daily_all(self._series(watched), first, day - 1)
+        counts = counts.reshape(day - first, self.space.areas, len(watched.kind))
+        self.watched = watched
+        self.fitted = fit_expectation(
+            counts,
+            first,
+            self._kinds(first, day - 1),
+            parent_column=watched.parent,
+            rank=self.scope.rank,
+            settings=settings.baseline,
+            known=_observed_days(counts[:, 0], watched),
+        )
+        self._expect(day, arrivals)
+        self.threshold = calibrate(
+            self.fitted,
+            self.scope,
+            watched,
+            first_day=day,
+            kinds=self._kinds(day - max(settings.windows) - 28, day + 7 * 30),
+            shares=self._shares,
+            windows=settings.windows,
+            min_count=settings.min_count,
+            false_alarms_per_week=settings.false_alarms_per_week,
+        )
 
-    def fit_next(self, slice_: int = 32) -> bool:
-        """Fit the next slice of series for windows ending today; False when there is nothing left to fit."""
-        windows = len(self.settings.windows)
-        if self.today is None or self.years_at(self.today) < self.settings.min_years:
-            return False
-        w, begin = divmod(self._next_fit, len(self.space))
-        if w >= windows:
-            return False
-        part = np.arange(begin, min(begin + slice_, len(self.space)))
-        self._fit(part, np.full(len(part), w), np.full(len(part), self.today))
-        self._next_fit = w * len(self.space) + min(begin + slice_, len(self.space))
-        return True
+    def _series(self, watched: Watched) -> Ints:
+        areas = np.arange(self.space.areas)[:, None]
+        return self.space.number(watched.kind[None], areas, watched.category[None]).ravel()
 
-    def _same_weeks_all(self, day: int, length: int, years: int) -> Floats:
-        total = np.zeros(len(self.space), dtype=np.int64)
-        for year in range(1, years + 1):
-            for week in range(-HALF_WIDTH, HALF_WIDTH + 1):
-                total += self.cube.window_all(day - year * YEAR + week * WEEK, length)
-        return np.asarray(total / (UNIT * years * (2 * HALF_WIDTH + 1)), dtype=np.float64)
-
-    def same_weeks(self, series: Ints, last_day: int, length: int) -> Floats:
-        """Mean count of the same weeks of earlier years, in events: (len(series),); NaN without a year of history."""
-        years = self.years_at(last_day)
-        if not years:
-            return np.full(len(series), np.nan)
-        ends = [last_day - y * YEAR + w * WEEK for y in range(1, years + 1) for w in range(-HALF_WIDTH, HALF_WIDTH + 1)]
-        return np.asarray(self.cube.window(series, np.array(ends), length).mean(0) / UNIT, dtype=np.float64)
-
-    def history(self, series: Ints, length: int, last_day: int, step: int, steps: int) -> Floats:
-        """Counts of `steps` past windows of a series, `step` days apart, as known when day last_day - 1 closed.
-
-        Returns (len(series), steps) in events, oldest first; the newest ends `step` days before last_day.
-        """
-        ends = last_day - step * np.arange(steps, 0, -1)
-        units = self.cube.window(series, ends, length).T
-        order = np.argsort(series)
-        for arrived, late_series, late_day, late_units in self._late:
-            if arrived < last_day:
-                continue
-            at = np.searchsorted(series, late_series, sorter=order)
-            at = order[np.minimum(at, len(series) - 1)]
-            for i in np.flatnonzero(series[at] == late_series).tolist():
-                covers = (ends >= late_day[i]) & (ends - length < late_day[i])
-                units[at[i], covers] -= late_units[i]
-        return units / UNIT
-
-    def _fit(self, series: Ints, w: Ints, day: Ints) -> None:
-        """Fit what is not fitted yet of these series, window numbers and last days (arrays of one length).
-
-        The design of a baseline looks back in weeks from the judged day, so it is the same for all windows and days
-        with as many years behind them: they are fitted together.
-        """
-        missing = np.isnan(self._upper[day % self._slots, w, series])
-        series, w, day = series[missing], w[missing], day[missing]
-        every = np.array([self.years_at(d) for d in day.tolist()], dtype=np.int64)
-        for years in np.unique(every).tolist():
-            at = np.flatnonzero(every == years)
-            history = self._histories(series[at], w[at], day[at], years)
-            overlap = np.maximum(np.array(self.settings.windows, dtype=np.float64)[w[at]] / WEEK, 1.0)
-            fit = standing_threshold(
-                self.settings.method,
-                history,
-                years=years,
-                alpha=self.alpha,
-                settings=self.settings.threshold,
-                overlap=overlap,
-            )
-            place = (day[at] % self._slots, w[at], series[at])
-            self._upper[place], self._expectation[place] = _settled(fit.upper_bound), _settled(fit.expectation)
-            self._dispersion[place], self._status[place] = _settled(fit.dispersion), fit.status
-
-    def _histories(self, series: Ints, w: Ints, day: Ints, years: int) -> Floats:
-        weekly = self.settings.method == "farrington-flexible"
-        steps = 52 * years + HALF_WIDTH if weekly else EARS_STEPS
-        out = np.empty((len(series), steps))
-        for number, last in sorted(set(zip(w.tolist(), day.tolist(), strict=True))):
-            these = (w == number) & (day == last)
-            length = self.settings.windows[number]
-            out[these] = self.history(series[these], length, last, WEEK if weekly else length, steps)
-        return out
+    def _expect(self, day: int, arrivals: Arrivals) -> None:
+        assert self.fitted is not None and self.watched is not None  # noqa: S101, PT018  # callers know that it is ready
+        longest = max(self.settings.windows)
+        days = np.arange(day - longest + 1, day + 1)
+        shape = profile(self.fitted, days, self._kinds(int(days[0]), day))
+        self._shares = arrivals.shares(self.watched.kind, self.watched.category)
+        arrived = self._shares[:, np.minimum(day - days, self._shares.shape[1] - 1)].T
+        fit = self.fitted
+        common = np.where(self.scope.rank[:, None] == 0, fit.common[1], np.where(self.scope.rank[:, None] == 1, fit.common[0], 0.0))
+        parts = []
+        for length in self.settings.windows:
+            whole, recorded = shape[-length:].sum(0), (shape[-length:] * arrived[-length:]).sum(0)
+            expectation = fit.level * recorded
+            share = recorded / np.maximum(whole, 1e-12)
+            # A thinned negative binomial: variance over mean falls towards 1 with the share that has arrived.
+            phi = 1 + share * (window_dispersion(fit.dispersion, length) - 1)
+            parts.append((expectation, phi * expectation + (fit.level_variance + common) * expectation**2, share))
+        self._expectation, self._variance = np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts])
+        self._arrived = np.stack([p[2] for p in parts])
 
     # ---- the fast speed -------------------------------------------------------------------------------------------
 
-    def open_ends(self) -> Ints:
-        """Last days of the windows that are open now, oldest first."""
-        if self.today is None:
-            return np.empty(0, dtype=np.int64)
-        return np.arange(self.today - self.settings.lateness, self.today + 1)
+    def counts(self) -> Floats:
+        """Events of every window that ends today, of all areas and watched columns: (windows, areas, K)."""
+        assert self.watched is not None and self.today is not None  # noqa: S101, PT018  # callers know that it is ready
+        self.cube.extend(self.today, self.today)
+        shape = (self.space.kinds, self.space.areas, self.space.categories)
+        windows = [self.cube.window_all(self.today, w).reshape(shape) for w in self.settings.windows]
+        return np.stack([w[self.watched.kind, :, self.watched.category].T for w in windows]) / UNIT
 
-    def standing(self, series: Ints, ends: Ints | None = None, removed: Ints | None = None) -> Standing:
-        """Which windows of these series are beyond their thresholds, among those that end on `ends` (default: all open).
+    def cover(self, blocks: list[Block]) -> Cover:
+        """What these blocks are about, as a mask."""
+        assert self.watched is not None  # noqa: S101  # callers know that it is ready
+        w, scope = self.watched, self.scope
+        fine = np.zeros((len(scope.fine), len(w.leaves)))
+        whole = np.zeros((self.space.areas, len(w.kind)), dtype=bool)
+        for b in blocks:
+            areas = np.asarray(scope.inside[list(b.areas)].any(0))
+            columns = np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
+            fine[np.ix_(areas[scope.fine], columns[w.leaves])] = 1.0
+            whole[np.ix_(areas, columns)] = True
+        return Cover(fine, whole)
 
-        removed: (len(series),) units that were taken away and are to be counted as still there, to find what stood
-        for a moment in between.
+    def beyond(self, cover: Cover | None = None, areas: Ints | None = None) -> Blocks | None:
+        """Blocks beyond the threshold today, the most unusual first; without what `cover` covers. None before there is any.
+
+        areas: only neighbourhoods of these are looked at, and every single area (default: everything).
         """
-        ends = self.open_ends() if ends is None else ends
-        if not len(ends) or not len(series) or not self.cube.begun:
-            nothing = np.empty(0, dtype=np.int64)
-            return self._judge(nothing, nothing, nothing, np.empty(0))
-        self.cube.extend(int(ends[-1]), int(ends[-1]))
-        units = self.cube.windows(series, ends, self.settings.windows)
-        if removed is not None:
-            units += removed
-        w, i, j = np.nonzero(units >= self.settings.min_count * UNIT)
-        observed = units[w, i, j] / UNIT
-        over = observed > self._plain[ends[i] % self._slots, w, series[j]]
-        return self._judge(series[j[over]], w[over], ends[i[over]], observed[over])
+        if not self.ready:
+            return None
+        assert self.watched is not None and self.fitted is not None and self.threshold is not None  # noqa: S101, PT018  # ready
+        observed = self.counts()
+        expectation, variance = self._expectation, self._variance
+        if cover is not None and cover.whole.any():
+            observed, expectation, variance = self._without(cover, observed, expectation, variance)
+        columns = self.watched.scanned
+        padded = np.append(self.fitted.common[0], 0.0)
+        zones = self.scope.zones
+        centres = None if areas is None else np.flatnonzero(np.isin(zones.around, areas).any(1))
+        found = scan(
+            columns.sums(observed),
+            columns.sums(expectation),
+            columns.sums(variance),
+            np.asarray(padded[columns.members].max(1)),
+            zones,
+            columns,
+            self.threshold.score,
+            self.settings.min_count,
+            centres,
+        )
+        return found if len(found.score) else None
 
-    def _judge(self, series: Ints, w: Ints, end: Ints, observed: Floats) -> Standing:
-        """Those of the candidates whose count is beyond the fitted bound as well."""
-        self._fit(series, w, end)
-        beyond = observed > self._upper[end % self._slots, w, series]
-        series, w, end, observed = series[beyond], w[beyond], end[beyond], observed[beyond]
-        place = (end % self._slots, w, series)
-        expectation, dispersion = self._expectation[place], self._dispersion[place]
-        return Standing(
-            series,
-            np.array(self.settings.windows, dtype=np.int64)[w],
-            end,
-            observed,
-            expectation,
-            np.maximum(self._upper[place], self._plain[place]),
-            dispersion,
-            chance(observed, expectation, dispersion),
-            self._status[place],
+    def _without(self, cover: Cover, observed: Floats, expectation: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+        assert self.watched is not None  # noqa: S101  # ready
+        fine, leaves, contains = self.scope.fine, self.watched.leaves, self.watched.contains
+        inside = self.scope.inside[:, fine].astype(np.float64)
+
+        def rest(values: Floats) -> Floats:
+            hidden = values[:, fine[:, None], leaves] * cover.fine
+            return np.asarray(np.maximum(values - inside @ hidden @ contains, 0.0))
+
+        left = rest(expectation)
+        gone = cover.whole | (left < _COVERED * expectation)
+        left = np.where(gone, 0.0, left)
+        return np.where(gone, 0.0, rest(observed)), left, left * variance / np.maximum(expectation, 1e-12)
+
+    def block(self, found: Blocks, i: int) -> Block:
+        """What one of the blocks found is about."""
+        assert self.watched is not None  # noqa: S101  # ready
+        return self.watched.block(tuple(int(a) for a in found.areas[i] if a >= 0), int(found.column[i]))
+
+    def signal(self, found: Blocks, i: int = 0) -> Judged:
+        """One of the blocks found, as a record."""
+        assert self.watched is not None and self.threshold is not None and self.today is not None  # noqa: S101, PT018  # ready
+        block, w = self.block(found, i), int(found.window[i])
+        return self._judged(
+            block, w, float(found.observed[i]), float(found.expectation[i]), float(found.dispersion[i]), int(found.column[i])
         )
 
+    def judge(self, block: Block, counts: Floats | None = None) -> list[Judged]:
+        """One block in every window that ends today, whether or not it is beyond the threshold."""
+        if not self.ready:
+            return []
+        assert self.watched is not None and self.fitted is not None  # noqa: S101, PT018  # ready
+        base = self.watched.base(block)
+        if not len(base):
+            return []
+        observed = self.counts() if counts is None else counts
+        cells = np.ix_(np.arange(len(self.settings.windows)), np.array(block.areas), base)
+        o, e, v = (values[cells].sum((1, 2)) for values in (observed, self._expectation, self._variance))
+        phi = np.maximum(v / np.maximum(e, 1e-12), 1.0)
+        if len(block.areas) > 1:
+            phi = phi + self.fitted.common[0][base].max() * e
+        column = self._column(base)
+        return [self._judged(block, w, float(o[w]), float(e[w]), float(phi[w]), column) for w in range(len(o))]
 
-def _settled(values: Floats) -> Floats:
-    """Ten significant digits: the last ones of a matrix product depend on how many series were fitted together."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 10.0 ** (9 - np.floor(np.log10(np.abs(values))))
-        return np.asarray(np.where(np.isfinite(scale), np.round(values * scale) / scale, values))
+    def _column(self, base: Ints) -> int:
+        assert self.watched is not None  # noqa: S101  # ready
+        members = np.sort(np.where(self.watched.scanned.members < 0, 10**9, self.watched.scanned.members), axis=1)
+        wanted = np.sort(np.append(base, 10**9)[:2])
+        return int(np.flatnonzero((members == wanted).all(1))[0])
+
+    def _judged(self, block: Block, w: int, observed: float, expectation: float, dispersion: float, column: int) -> Judged:
+        assert self.watched is not None and self.threshold is not None and self.today is not None  # noqa: S101, PT018  # ready
+        assert self.fitted is not None  # noqa: S101  # ready
+        sort = block_sort(self.scope.zones, self.watched.scanned, len(block.areas), column)
+        # Ten significant digits: the last ones of a sum depend on the order in which it was taken.
+        expectation, dispersion = _settled(expectation), _settled(dispersion)
+        p = max(float(tail_probability(observed, expectation, dispersion)), 1e-300)
+        score = -np.log10(p) - sort - self.threshold.score
+        # A bound is told of what is beyond it.
+        alpha = 10.0 ** -(self.threshold.score + sort)
+        bound = float(quantile(alpha, expectation, dispersion)) if score >= 0 else np.inf
+        base = self.watched.base(block)
+        trusted = self.fitted.trusted[np.ix_(np.array(block.areas), base)].any()
+        return Judged(
+            block, self.settings.windows[w], self.today, observed, expectation, max(bound, self.settings.min_count - 1),
+            dispersion, p, float(score), float(1 - self._arrived[w, base].mean()),
+            Status.OK if trusted else Status.NO_HISTORY,
+        )  # fmt: skip
+
+    def count(self, block: Block, last_day: int, window: int) -> float:
+        """Events of a block in the window ending on last_day, as known now."""
+        return float(self.cube.window(self.scope.series(block), np.array([last_day]), window).sum() / UNIT)
+
+    def recurrence_days(self, score: float) -> float:
+        """How seldom chance alone gives something as unusual anywhere in the municipality: once in so many days."""
+        return self.threshold.recurrence_days(score) if self.threshold else 0.0
+
+    def same_weeks(self, block: Block, last_day: int, length: int) -> float:
+        """Mean count of a block in the same weeks of earlier years, in events; NaN without a year of history."""
+        years = self.years_at(last_day)
+        if not years:
+            return float("nan")
+        ends = [last_day - y * YEAR + w * WEEK for y in range(1, years + 1) for w in range(-HALF_WIDTH, HALF_WIDTH + 1)]
+        return float(self.cube.window(self.scope.series(block), np.array(ends), length).sum(1).mean() / UNIT)
+
+
+def _observed_days(counts: NDArray[np.float32], watched: Watched) -> NDArray[np.bool_]:
+    """Days on which anything was observed: not those of a gap so long that chance would hardly make it. counts: (days, K)."""
+    total = counts[:, watched.leaves].sum(1)
+    seen = np.ones(len(total), dtype=bool)
+    if not len(total) or not total.any():
+        return seen
+    usual = float(np.median(total[total > 0]))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (total == 0).astype(np.int8), [0]])))
+    for begin, stop in edges.reshape(-1, 2).tolist():
+        # Expected events in the gap: e^-12 is less than once in a hundred years of days.
+        if usual * (stop - begin) > 12:
+            seen[begin:stop] = False
+    return seen
+
+
+def _settled(value: float) -> float:
+    return float(f"{value:.10g}")

@@ -18,6 +18,7 @@ from earlywarning.locale.catalogue import (
     expected_words,
     floor_words,
     label,
+    list_words,
     number_words,
     rounded_down,
     share_words,
@@ -27,6 +28,7 @@ from earlywarning.locale.names import Names
 
 MOST_DAYS = 7  # days, and signals, that are named one by one: what a person takes in
 MOST_SIGNALS = 6
+MOST_AREAS = 4
 
 
 def headline(alert: Alert, names: Names, language: Language, today: date | None = None) -> str:
@@ -35,8 +37,8 @@ def headline(alert: Alert, names: Names, language: Language, today: date | None 
     return text(
         language,
         "headline",
-        area=names.area(lead.area, language),
-        category=names.category_inside(lead.category, language),
+        area=_areas(lead, names, language),
+        category=_categories(lead, names, language),
         units=counted_text(language, lead.kind, lead.observed, "unit"),
         window=_window(lead, language, today),
         expected=expected_words(lead.expectation, language),
@@ -50,15 +52,18 @@ def sentence(alert: Alert, names: Names, language: Language, today: date | None 
     """
     lead = alert.signals[0]
     digits = _digits(lead)
-    category = names.category_inside(lead.category, language)
+    everything = lead.categories == (ROOT,)
+    category = _categories(lead, names, language)
+    if not everything:
+        category = text(language, "category_one" if len(lead.categories) == 1 else "category_other", name=category)
     said = counted_text(
         language,
         "said",
         max(round(lead.expectation), 1),
-        area=names.area(lead.area, language),
+        area=_areas(lead, names, language),
         counted=counted_text(
             language,
-            f"{lead.kind}_all" if lead.category == ROOT else lead.kind,
+            f"{lead.kind}_all" if everything else lead.kind,
             lead.observed,
             "counted",
             digits=digits,
@@ -104,8 +109,8 @@ def details(alert: Alert, names: Names, language: Language) -> list[tuple[str, s
             text(
                 language,
                 "where_and_what",
-                area=names.area(lead.area, language),
-                category=names.category_inside(lead.category, language),
+                area=_areas(lead, names, language),
+                category=_categories(lead, names, language),
                 kind=label(lead.kind, language),
             ),
         ),
@@ -125,7 +130,22 @@ def _day(day: date, language: Language, today: date | None) -> str:
 
 
 def _window(signal: Signal, language: Language, today: date | None = None) -> str:
-    return text(language, str(signal.window), "window", day=_day(signal.last_day, language, today))
+    key = str(signal.window) if str(signal.window) in catalogue(language)["window"] else "days"
+    n = catalogue(language)["numeral"].get(str(signal.window), str(signal.window))
+    return text(language, key, "window", n=n, day=_day(signal.last_day, language, today))
+
+
+def _areas(signal: Signal, names: Names, language: Language) -> str:
+    """The areas as a person lists them; of many the first ones."""
+    told = [names.area(code, language) for code in signal.areas]
+    if len(told) > MOST_AREAS:
+        rest = len(told) - MOST_AREAS + 1
+        told = [*told[: MOST_AREAS - 1], counted_text(language, "areas_more", rest)]
+    return list_words(told, language)
+
+
+def _categories(signal: Signal, names: Names, language: Language) -> str:
+    return list_words([names.category_inside(code, language) for code in signal.categories], language)
 
 
 def _digits(lead: Signal) -> int:
@@ -170,13 +190,13 @@ def _parts(carriers: tuple[Carrier, ...], names: Names, language: Language) -> l
 
 
 def _others(signals: tuple[Signal, ...], names: Names, language: Language) -> str:
-    """Other signals that belong to the alert: other windows, areas and categories above and below, the other kind."""
+    """The alert's other signals: other windows, its peak, and what was seen when it was raised."""
     told = [
         text(
             language,
-            "also" if s.standing else "also_withdrawn",
-            area=names.area(s.area, language),
-            category=names.category_inside(s.category, language),
+            "also_opening" if s.role == "opening" else "also" if s.standing else "also_withdrawn",
+            area=_areas(s, names, language),
+            category=_categories(s, names, language),
             units=counted_text(language, s.kind, s.observed, "unit"),
             window=_window(s, language),
             expected=expected_words(s.expectation, language),

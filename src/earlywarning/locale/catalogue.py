@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from collections.abc import Sequence
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -9,6 +10,7 @@ from typing import Literal
 
 from babel import Locale
 from babel.dates import format_date
+from babel.lists import format_list
 from babel.numbers import format_decimal, format_percent
 
 Language = Literal["sv", "en"]
@@ -45,6 +47,11 @@ def counted_text(language: Language, key: str, count: float, section: str = "tex
 def label(key: str, language: Language) -> str:
     """A heading or the name of a state, an outcome, a tendency; an unknown key is its own name."""
     return catalogue(language)["label"].get(key, key)
+
+
+def list_words(items: Sequence[str], language: Language) -> str:
+    """Several names as one list: "a, b and c"."""
+    return str(format_list(list(items), locale=_LOCALE[language]))
 
 
 def day_words(day: date, language: Language, *, year: bool = True) -> str:

@@ -9,7 +9,7 @@ from earlywarning.core.alerts import AlertSettings
 from earlywarning.core.areas import AreaRegister, load_areas, municipality_only
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree, load_categories
-from earlywarning.core.detectors.threshold import ThresholdSettings
+from earlywarning.core.detectors.expectation import ExpectationSettings
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import KINDS, ORIGINS
 from earlywarning.core.tallies import EngineSettings
@@ -63,27 +63,15 @@ def engine_settings(settings: Settings, today: datetime) -> EngineSettings:
             oldest=int(datetime.combine(oldest, time(), tzinfo=UTC).timestamp()) - 14 * 3600,
         ),
         watch=WatchSettings(
-            windows=tuple(sorted(detection.windows)),
-            method=detection.method,
+            windows=tuple(sorted(set(detection.windows))),
             years=detection.years,
             min_years=detection.min_years,
             min_count=detection.min_count,
             lateness=settings.events.lateness_days,
-            alerts_per_week=settings.alerts.per_week,
-            kinds=len(KINDS),
-            threshold=ThresholdSettings(
-                no_periods=detection.no_periods,
-                past_weeks_not_included=detection.past_weeks_not_included,
-                weights_threshold=detection.weights_threshold,
-                trend=detection.trend,
-            ),
+            false_alarms_per_week=settings.alerts.false_alarms_per_week,
+            baseline=ExpectationSettings(guard=detection.guard_days),
         ),
-        alerts=AlertSettings(
-            settle_after=settings.alerts.settle_after_days,
-            version=settings.version,
-            method=detection.method,
-            windows=len(detection.windows),
-        ),
+        alerts=AlertSettings(settle_after=settings.alerts.settle_after_days, version=settings.version),
         origins=tuple(ORIGINS.index(o) for o in detection.origins),
         kinds=tuple(KINDS.index(k) for k in detection.kinds),
         silence_recurrence_days=settings.alerts.silence_recurrence_days,

@@ -29,7 +29,6 @@ from earlywarning.store import Store, StoredDeadLetter, StoreError
 
 log = structlog.get_logger(__name__)
 _TICK = 30.0  # seconds between looks at the wall clock
-_BREATH = 0.01  # seconds between two slices of fitting, for the threads that answer requests
 _MOST_AT_ONCE = 256  # supplies in one transaction
 _KEEP_NOTHING = ("inside-dwelling",)
 
@@ -297,10 +296,8 @@ class Service:
         looked, untidy = 0.0, False
         while True:
             waiting = []
-            # With baselines still to fit, an idle moment is used for a slice of them; events always come first.
-            fitting = self._fit_slice()
             try:
-                waiting.append(self._queue.get(timeout=_BREATH if fitting else 1.0))
+                waiting.append(self._queue.get(timeout=1.0))
                 while len(waiting) < _MOST_AT_ONCE:
                     waiting.append(self._queue.get_nowait())
             except queue.Empty:
@@ -309,7 +306,7 @@ class Service:
             if batch:
                 self._answer(batch)
                 untidy = True
-            elif untidy and not fitting:
+            elif untidy:
                 self.store.tidy()
                 untidy = False
             if None in waiting:
@@ -317,16 +314,6 @@ class Service:
             if self.settings.service.clock == "wall" and time.monotonic() - looked > _TICK:
                 looked = time.monotonic()
                 self._tick()
-
-    def _fit_slice(self) -> bool:
-        if not self._queue.empty():
-            return True
-        begun = time.perf_counter()
-        with self._writing:
-            more = self.engine.fit_next()
-        if more:
-            self.metrics.fit.observe(time.perf_counter() - begun)
-        return more
 
     def _answer(self, batch: Sequence[tuple[Supply, Future[list[ItemResult]]]]) -> None:
         try:
