@@ -11,6 +11,7 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.calendar import UNIT
 from earlywarning.core.engine import Engine, followed
 from earlywarning.core.events import AnyEvent
+from earlywarning.core.tendencies import TendencySettings
 from tests.core.town import BEGIN, NOW, engine, event, feed, history, merged, surge
 from tests.core.town import settings as town_settings
 
@@ -147,6 +148,62 @@ def test_warning_at_the_event_gives_exactly_the_alarms_of_closing_the_day(ordina
             at_close.add(day)
     assert len(at_events) > 5
     assert at_events == at_close
+
+
+def severe(day: int, number: int = 0, **fields: object) -> AnyEvent:
+    """An event of the gravest category, which is rare in the town."""
+    return event(f"grave{number}", BEGIN + timedelta(days=day, hours=3), category="C3", origin="reported", **fields)
+
+
+GRAVE = TendencySettings(harm_limit=5.0, rare_days=200.0)
+
+
+def without_grave(events: list[AnyEvent]) -> list[AnyEvent]:
+    return [e for e in events if e.category not in ("C2", "C3")]
+
+
+def test_one_severe_and_rare_event_raises_an_alert_at_the_event_though_no_count_is_unusual(ordinary: list[AnyEvent]) -> None:
+    e = engine(tendencies=GRAVE)
+    _, alerts, _ = feed(e, merged(without_grave(ordinary), [severe(450)]))
+    (alert,) = [a for a in alerts.values() if a.tendency == "severe"]
+    assert (alert.areas, alert.categories, alert.observed) == (("A0",), ("C3",), 1)
+    assert alert.opened_at.hour == severe(450).recorded_at.hour
+    assert alert.recurrence_days > 200
+
+
+def test_a_severe_event_that_is_taken_back_takes_its_alert_back(ordinary: list[AnyEvent]) -> None:
+    again = severe(450, revision=2, retraction=True, recorded_at=BEGIN + timedelta(days=451))
+    _, alerts, _ = feed(engine(tendencies=GRAVE), merged(without_grave(ordinary), [severe(450), again]))
+    assert [a.state for a in alerts.values() if a.tendency == "severe"] == ["withdrawn"]
+
+
+def test_the_first_event_of_a_category_in_a_year_is_told_and_the_second_is_not(ordinary: list[AnyEvent]) -> None:
+    common = [e for e in ordinary if e.category != "C1" or e.area != "A0"]
+    first, second = (event(f"new{d}", BEGIN + timedelta(days=d), category="C1") for d in (450, 455))
+    chosen = TendencySettings(first_share=0.5)
+    _, alerts, _ = feed(engine(tendencies=chosen, false_alarms_per_week=20.0), merged(common, [first, second]))
+    told = [a for a in alerts.values() if a.tendency == "first" and a.areas == ("A0",) and a.categories == ("C1",)]
+    assert [a.opened_on for a in told] == [(BEGIN + timedelta(days=450)).date()]
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+def test_what_events_say_by_themselves_does_not_depend_on_batches_or_restarts(eventful: list[AnyEvent], batch: int) -> None:
+    events = merged(without_grave(eventful), [severe(450), severe(450, 1), severe(452, 2, area="A4")])
+    whole, cut = feed(engine(tendencies=GRAVE), events, len(events)), feed(engine(tendencies=GRAVE), events, batch)
+    assert any(a.tendency == "severe" for a in whole[1].values())
+    assert whole[1] == cut[1]
+    at = next(i for i, e in enumerate(events) if e.event_id == "egrave2") + 1
+    first = engine(tendencies=GRAVE)
+    _, alerts, pages = feed(first, events[:at], batch)
+    changes = first.changes()
+    assert first.today is not None
+    live = [a for a in alerts.values() if followed(a, first.today, town_settings())]
+    rebuilt = engine(tendencies=GRAVE)
+    noted = {case.alert_id: case.noted for case in first.book.cases.values()}
+    rebuilt.restore(list(pages.values()), live, noted, changes.clock_day, changes.clock_hour)
+    _, after, _ = feed(rebuilt, events[at:], batch)
+    _, undisturbed, _ = feed(first, events[at:], batch)
+    assert after == undisturbed
 
 
 def test_a_later_revision_replaces_the_earlier_one_in_any_order() -> None:

@@ -15,6 +15,7 @@ from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent, Incident, Report
 from earlywarning.core.intake import Outcome
 from earlywarning.core.tallies import EngineSettings
+from earlywarning.core.tendencies import TendencySettings
 from earlywarning.core.watch import WatchSettings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -58,14 +59,18 @@ def tree() -> CategoryTree:
     return load_categories(CATEGORIES, file="categories.csv")
 
 
-def settings(**watch: object) -> EngineSettings:
+def settings(tendencies: TendencySettings | None = None, **watch: object) -> EngineSettings:
     """Settings that judge after one year, so that tests need little history."""
     chosen = {"years": 2, "min_years": 1, "lateness": 3, "false_alarms_per_week": 0.5, **watch}
-    return EngineSettings(watch=WatchSettings(**chosen), alerts=AlertSettings(settle_after=4, version="0123456789ab"))  # type: ignore[arg-type]
+    return EngineSettings(
+        watch=WatchSettings(**chosen),  # type: ignore[arg-type]
+        tendencies=tendencies or TendencySettings(),
+        alerts=AlertSettings(settle_after=4, version="0123456789ab"),
+    )
 
 
-def engine(**watch: object) -> Engine:
-    return Engine(register(), tree(), LocalCalendar(), settings(**watch))
+def engine(tendencies: TendencySettings | None = None, **watch: object) -> Engine:
+    return Engine(register(), tree(), LocalCalendar(), settings(tendencies, **watch))
 
 
 def event(number: int | str, when: datetime, **fields: object) -> AnyEvent:

@@ -13,7 +13,8 @@ NAMES = Names.from_registers(register(), tree())
 def signal(**fields: Any) -> Signal:
     """14 incidents of graffiti in Area 1 in the week to Sunday 12 April 2026, where 5.2 were expected."""
     given: dict[str, Any] = {
-        "role": "today", "kind": "incident", "areas": ("A1",), "categories": ("C0",), "window": 7, "first_day": date(2026, 4, 6),
+        "role": "today", "tendency": "surge",
+        "kind": "incident", "areas": ("A1",), "categories": ("C0",), "window": 7, "first_day": date(2026, 4, 6),
         "last_day": date(2026, 4, 12), "observed": 14.0, "expectation": 5.2, "upper_bound": 10.4, "dispersion": 1.3,
         "p_value": 1e-6, "recurrence_days": 1000.0, "score": 0.4, "missing_share": 0.0, "method": "scan", "status": "ok",
         "raised_at": datetime(2026, 4, 12, 9, tzinfo=UTC),

@@ -90,6 +90,22 @@ def test_neighbouring_areas_and_sibling_categories_are_listed_as_a_person_lists_
     assert headline(alert(areas=("A0", "A1")), NAMES, "en").startswith("Area 0 and Area 1: graffiti, 14 incidents")
 
 
+@pytest.mark.parametrize(
+    ("tendency", "english", "swedish"),
+    [
+        ("severe", "It is grave and rare there", "Det är allvarligt och sällsynt där"),
+        ("first", "It is the first for a long time there", "Det är den första på länge där"),
+        ("apart", "no longer keep their usual ratio", "följs inte längre åt som vanligt"),
+        ("drift", "has grown month by month", "har vuxit månad för månad"),
+    ],
+)
+def test_a_tendency_that_is_no_surge_says_what_is_unusual_about_it(tendency: str, english: str, swedish: str) -> None:
+    said = alert(parts={"tendency": tendency}, upper_bound=0.0)
+    assert english in sentence(said, NAMES, "en")
+    assert swedish in sentence(said, NAMES, "sv")
+    assert "Even a single one" not in sentence(said, NAMES, "en")
+
+
 def test_the_year_is_left_out_only_when_said_in_the_same_year() -> None:
     settled = alert("settled")
     for language in LANGUAGES:

@@ -60,6 +60,7 @@ def _alert(alert_id: str = "0380-2024-0001", **given: Any) -> Alert:
     day = date(2024, 5, 7)
     signal = Signal(
         role="today",
+        tendency="surge",
         kind="incident",
         areas=("0380R001",),
         categories=("vandalism",),

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 State = Literal["open", "settled", "withdrawn"]
-Tendency = Literal["surge", "cluster", "shift"]
+Tendency = Literal["surge", "cluster", "shift", "drift", "apart", "first", "severe"]
 Role = Literal["opening", "peak", "today"]
 Change = Literal["opened", "updated", "settled", "withdrawn", "reopened"]
 
@@ -22,6 +22,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     role: Role
+    tendency: Tendency
     kind: Literal["incident", "report"]
     areas: tuple[str, ...]
     categories: tuple[str, ...]
@@ -88,7 +89,9 @@ class Uncertainty(msgspec.Struct, frozen=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Signals that belong together, as the group sees them. The leading signal's figures speak for the alert.
 
-    tendency: surge, in days, in one place; cluster, over neighbouring areas; shift, over two weeks or more.
+    tendency: surge, in days, in one place; cluster, over neighbouring areas; shift, over two weeks or more; drift, over half a
+    year; apart, reports and recorded incidents no longer keep their ratio; first, a category new to an area; severe, one
+    grave and rare event, the only one that interrupts people.
     """
 
     alert_id: str

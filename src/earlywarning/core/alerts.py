@@ -8,6 +8,7 @@ is an alert of its own. When a day closes, an alert takes over the most unusual 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import cast
 
 import msgspec
 
@@ -17,6 +18,9 @@ from earlywarning.core.detectors.status import status_number, status_text
 from earlywarning.core.scope import Block, Scope
 from earlywarning.core.watch import Judged, Watch
 
+SCANNED = ("surge", "cluster", "shift")  # tendencies that the scan finds
+OF_WEEKS = ("apart", "drift")  # tendencies that a single correction does not take back
+OF_WEEKS_SETTLE = 28  # days: they are looked at once a week, and come and go about their threshold
 SHIFT_DAYS = 14  # a window of so many days tells of a lasting shift rather than a surge
 
 
@@ -89,7 +93,15 @@ class AlertBook:
 
     def covered(self) -> list[Block]:
         """The blocks that followed alerts are about, and were about when they were opened."""
-        return [block for case in self.cases.values() for block in {case.opening.block, case.block}]
+        return [block for case in self.cases.values() if not case.opening.tendency for block in {case.opening.block, case.block}]
+
+    def heard(self, tendency: str, block: Block, day: int) -> bool:
+        """Whether a followed alert is about this tendency there already; it then goes on until at least `day`."""
+        for case in self.cases.values():
+            if case.opening.tendency == tendency and self.scope.share(case.block, block):
+                case.last_day = max(case.last_day, day)
+                return True
+        return False
 
     # ---- the life of an alert -------------------------------------------------------------------------------------
 
@@ -97,14 +109,17 @@ class AlertBook:
         """A signal that no followed alert covers opens one."""
         case = Case(self._alert_id(signal, today), today, hour, signal, signal.block, signal.last_day, today, settings.version)
         self.cases[case.alert_id] = case
-        case.today = [signal]
+        if signal.tendency:
+            case.peak = signal  # it is not looked for again
+        else:
+            case.today = [signal]
         self._note(case, "opened", today, settings, watch)
         return case
 
     def _alert_id(self, signal: Judged, today: int) -> str:
         areas = ",".join(self.area_codes[a] for a in signal.block.areas)
         categories = ",".join(self.category_codes[c] for c in signal.block.categories)
-        text = f"{self.municipality}|{date_of(today)}|{signal.block.kind}|{areas}|{categories}"
+        text = f"{self.municipality}|{date_of(today)}|{signal.tendency}|{signal.block.kind}|{areas}|{categories}"
         return f"{self.municipality}-{date_of(today):%y%m%d}-{sha256(text.encode()).hexdigest()[:8]}"
 
     def follow(self, watch: Watch, today: int, oldest_open: int, settings: AlertSettings) -> None:
@@ -114,8 +129,10 @@ class AlertBook:
         counts = watch.counts() if watch.ready else None
         for case in self.cases.values():
             before = (case.today, case.fallen)
-            case.today = [j for j in watch.judge(case.block, counts) if j.score >= 0 and j.observed >= watch.settings.min_count]
-            if case.peak is not None and case.peak.last_day >= oldest_open:
+            if not case.opening.tendency:
+                judged = watch.judge(case.block, counts)
+                case.today = [j for j in judged if j.score >= 0 and j.observed >= watch.settings.min_count]
+            if case.peak is not None and case.peak.last_day >= oldest_open and case.opening.tendency not in OF_WEEKS:
                 case.fallen = watch.count(case.peak.block, case.peak.last_day, case.peak.window) <= case.peak.upper_bound
             if (case.today, case.fallen) != before:
                 case.dirty, case.updated_day = True, today
@@ -141,7 +158,8 @@ class AlertBook:
                     case.peak, case.fallen, case.dirty = best, False, True
             if case.state == "open" and case.updated_day == day and case.lead.observed != case.noted:
                 self._note(case, "updated", day, settings, watch)
-            if day - case.last_day >= settings.settle_after:
+            after = settings.settle_after if case.opening.tendency not in OF_WEEKS else max(settings.settle_after, OF_WEEKS_SETTLE)
+            if day - case.last_day >= after:
                 if case.state == "open":
                     case.state, case.settled_day, case.updated_day = "settled", day, day
                     case.today = []
@@ -215,6 +233,7 @@ class AlertBook:
     def _signal(self, case: Case, role: Role, j: Judged, settings: AlertSettings, watch: Watch) -> Signal:
         return Signal(
             role=role,
+            tendency=_tendency(j),
             kind="report" if j.block.kind else "incident",
             areas=tuple(self.area_codes[a] for a in j.block.areas),
             categories=tuple(self.category_codes[c] for c in j.block.categories),
@@ -227,7 +246,7 @@ class AlertBook:
             dispersion=j.dispersion,
             p_value=j.p_value,
             score=j.score,
-            recurrence_days=watch.recurrence_days(j.score),
+            recurrence_days=j.recurrence or watch.recurrence_days(j.score),
             missing_share=j.missing,
             method=settings.method,
             status=status_text(j.status),
@@ -251,6 +270,7 @@ class AlertBook:
                 kept.setdefault(s.role, Judged(
                     block, s.window, day_number(s.last_day), s.observed, s.expectation, s.upper_bound, s.dispersion,
                     s.p_value, s.score, s.missing_share, status_number(s.status),
+                    *((s.tendency, s.recurrence_days) if s.tendency not in SCANNED else ()),
                 ))  # fmt: skip
             if "opening" not in kept:
                 continue
@@ -265,6 +285,8 @@ class AlertBook:
 
 
 def _tendency(lead: Judged) -> Tendency:
+    if lead.tendency:
+        return cast(Tendency, lead.tendency)
     if lead.window >= SHIFT_DAYS:
         return "shift"
     return "cluster" if len(lead.block.areas) > 1 else "surge"

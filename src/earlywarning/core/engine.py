@@ -13,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlywarning.core.admission import EventBatch, admit
-from earlywarning.core.alert_record import Alert, Uncertainty
+from earlywarning.core.alert_record import Alert
 from earlywarning.core.alerts import AlertBook, Case
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import LocalCalendar, date_of, hour_of
+from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes
 from earlywarning.core.counts import CountCube, SeriesSpace
 from earlywarning.core.detectors.scan import Blocks
-from earlywarning.core.detectors.status import status_note
 from earlywarning.core.events import AnyEvent, Rejection
-from earlywarning.core.explain import explain
+from earlywarning.core.explain import explain, uncertainties
 from earlywarning.core.intake import Outcome, conflicts, take_in, tally
 from earlywarning.core.ledger import STANDING, Ledger
 from earlywarning.core.pages import decode_page, encode_page, join_pages
@@ -33,7 +32,6 @@ from earlywarning.core.tallies import EngineSettings, Entries, Tallies
 from earlywarning.core.watch import Cover, DayKinds, Watch
 
 Ints = NDArray[np.int64]
-NOTED_SHARE = 0.02  # a share of late events below this is not worth a person's attention
 
 
 class Ingested(NamedTuple):
@@ -67,7 +65,7 @@ class Engine:
         self._source_number: dict[str, int] = {}
         self.ledger = Ledger()
         self.space = SeriesSpace(register.ancestors, tree.ancestors)
-        self.scope = Scope(self.space, register.neighbours)
+        self.scope = Scope(self.space, register.neighbours, tree.harm)
         self.book = AlertBook(self.scope, register.municipality, (register.codes, tree.codes))
         self.today: int | None = None
         self.clock_hour = 0
@@ -185,6 +183,8 @@ class Engine:
 
     def _close_day(self, day: int) -> None:
         self._follow()
+        if (day + 3) % 7 == 6:  # Sunday
+            self._close_week()
         self._look_at_uncertainties()
         for case in self.book.close_day(day, self.watch, self.settings.alerts):
             self._finished[case.alert_id] = self._explained(case)
@@ -223,11 +223,39 @@ class Engine:
             if self._ever_beyond(steps.taken(), areas):
                 self.cube.add(steps.series, steps.day, -steps.units)
                 self._step(steps, areas, recorded)
+        self._hear(entries, recorded)
         self._follow()
         touched = set(np.unique(series).tolist())
         for case in self.book.cases.values():
             # Facts about the leading block change with any event in it, also with one outside today's windows.
             case.dirty = case.dirty or not touched.isdisjoint(self.scope.series(case.lead.block).tolist())
+
+    def _hear(self, entries: Entries, recorded: Ints) -> None:
+        """Open an alert for each event that says something by itself: severe and rare, or the first of its sort."""
+        assert self.today is not None  # noqa: S101  # started
+        fresh = (entries.units > 0) & (entries.day > self.today - self.settings.watch.lateness)
+        if self.today < self.settings.watch.first_judged or not fresh.any():
+            return
+        fresh &= self.tallies.tendencies.speaks(entries.kind, entries.area, entries.category)
+        for i in np.flatnonzero(fresh).tolist():
+            kind, area, category, day = (int(c[i]) for c in (entries.kind, entries.area, entries.category, entries.day))
+            said = self.tallies.tendencies.at_event(kind, area, category, day, float(entries.units[i] / UNIT))
+            if said is not None and not self.book.heard(said.tendency, said.block, day):
+                hour = int(recorded[int(entries.position[i])])
+                self.book.open(said, self.today, hour, self.settings.alerts, self.watch)
+
+    def _close_week(self) -> None:
+        """Open alerts for what a whole week says."""
+        assert self.today is not None  # noqa: S101  # started
+        if not self.watch.ready:
+            return
+        recurrence = self.settings.silence_recurrence_days
+        silent = any(self.tallies.arrivals.silent(kind, self.today + 1, recurrence) for kind in range(self.space.kinds))
+        for said in self.tallies.tendencies.at_week(self.watch, silent):
+            if not self.book.heard(said.tendency, said.block, self.today):
+                self.book.open(
+                    said, self.today, int(self.calendar.first_hour(self.today + 1)) - 1, self.settings.alerts, self.watch
+                )
 
     def _reaches_today(self, steps: Steps) -> bool:
         """Whether any of it lies in a window that ends today."""
@@ -291,24 +319,11 @@ class Engine:
 
     def _look_at_uncertainties(self) -> None:
         """What is uncertain about the alerts that changed today: known from closed days, so the same all day."""
+        assert self.today is not None  # noqa: S101  # started
         for case in self.book.cases.values():
             if case.dirty and case.updated_day == self.today:
-                case.uncertainties = self._uncertainties(case)
-
-    def _uncertainties(self, case: Case) -> tuple[Uncertainty, ...]:
-        assert self.today is not None  # noqa: S101  # started
-        lead = case.lead
-        found: list[Uncertainty] = []
-        if lead.missing >= NOTED_SHARE:
-            found.append(Uncertainty("late-data", share=round(lead.missing, 3)))
-        for silent in self.tallies.arrivals.silent(lead.block.kind, self.today, self.settings.silence_recurrence_days):
-            name = self.codes["source"][silent.source]
-            found.append(Uncertainty("silent-source", name, 0.0, date_of(silent.since), round(silent.recurrence_days)))
-        if self.watch.years_at(lead.last_day) < min(3, self.settings.watch.years):
-            found.append(Uncertainty("short-history", note=f"{self.watch.years_at(lead.last_day)}"))
-        if note := status_note(lead.status):
-            found.append(Uncertainty("model-fallback", note=note))
-        return tuple(found)
+                silent = self.tallies.arrivals.silent(case.lead.block.kind, self.today, self.settings.silence_recurrence_days)
+                case.uncertainties = uncertainties(case.lead, self.watch, silent, self.codes["source"])
 
     # ---- changes out ----------------------------------------------------------------------------------------------
 

@@ -1,15 +1,20 @@
 """The facts that explain an alert: the days and the parts that carry it, and the same weeks of earlier years."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
-from earlywarning.core.alert_record import Alert, Carrier, DayCount, EarlierYear
+from earlywarning.core.alert_record import Alert, Carrier, DayCount, EarlierYear, Uncertainty
 from earlywarning.core.alerts import Case
 from earlywarning.core.areas import AreaRegister
+from earlywarning.core.arrivals import Silent
 from earlywarning.core.calendar import UNIT, date_of
 from earlywarning.core.categories import CategoryTree
+from earlywarning.core.detectors.status import status_note
 from earlywarning.core.watch import YEAR, Judged, Watch
 
+NOTED_SHARE = 0.02  # a share of late events below this is not worth a person's attention
 MOST_CARRIERS = 5  # of each dimension: what a person takes in
 
 
@@ -46,4 +51,18 @@ def _carriers(lead: Judged, watch: Watch, register: AreaRegister, tree: Category
             Carrier("category" if dimension == "category" else "area", codes[part], observed, usual)
             for _, part, observed, usual in sorted(rows)[:MOST_CARRIERS]
         ]
+    return tuple(found)
+
+
+def uncertainties(lead: Judged, watch: Watch, silent: Sequence[Silent], sources: Sequence[str]) -> tuple[Uncertainty, ...]:
+    """What is uncertain about a signal. silent: sources of its kind that have gone silent; sources: names by number."""
+    found: list[Uncertainty] = []
+    if lead.missing >= NOTED_SHARE:
+        found.append(Uncertainty("late-data", share=round(lead.missing, 3)))
+    for one in silent:
+        found.append(Uncertainty("silent-source", sources[one.source], 0.0, date_of(one.since), round(one.recurrence_days)))
+    if watch.years_at(lead.last_day) < min(3, watch.settings.years):
+        found.append(Uncertainty("short-history", note=f"{watch.years_at(lead.last_day)}"))
+    if note := status_note(lead.status):
+        found.append(Uncertainty("model-fallback", note=note))
     return tuple(found)

@@ -24,10 +24,14 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Scope:
-    """The places: all areas, which of them are finest, and who lies beside whom. neighbours: of every area."""
+    """The places: all areas, which of them are finest, and who lies beside whom; and how grave the categories are.
+
+    neighbours: of every area; harm: (categories,) weights.
+    """
 
     space: SeriesSpace
     neighbours: tuple[tuple[int, ...], ...]
+    harm: Floats
 
     @cached_property
     def inside(self) -> NDArray[np.bool_]:

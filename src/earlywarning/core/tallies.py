@@ -12,6 +12,7 @@ from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.counts import CountCube
 from earlywarning.core.ledger import Ledger
 from earlywarning.core.scope import Scope
+from earlywarning.core.tendencies import Tendencies, TendencySettings
 from earlywarning.core.watch import DayKinds, Watch, WatchSettings
 
 Ints = NDArray[np.int64]
@@ -22,6 +23,7 @@ class EngineSettings(NamedTuple):
 
     admission: AdmissionRules = AdmissionRules()
     watch: WatchSettings = WatchSettings()
+    tendencies: TendencySettings = TendencySettings()
     alerts: AlertSettings = AlertSettings()
     origins: tuple[int, ...] = (0,)
     kinds: tuple[int, ...] = (0, 1)
@@ -52,8 +54,10 @@ class Tallies:
     def _begin(self, settings: EngineSettings) -> None:
         self._settings = settings
         self.cube = CountCube(len(self._space))
-        self.watch = Watch(self._scope, self.cube, settings.watch, self._day_kinds)
+        budget = settings.watch.false_alarms_per_week * (1 - settings.tendencies.share)
+        self.watch = Watch(self._scope, self.cube, settings.watch._replace(false_alarms_per_week=budget), self._day_kinds)
         self.arrivals = Arrivals(self._space.category_ancestors, self._space.kinds)
+        self.tendencies = Tendencies(self._scope, self.cube, settings.tendencies, settings.watch.false_alarms_per_week)
         self._arriving: list[Ints] = []  # rows that arrived today
 
     # ---- event by event -------------------------------------------------------------------------------------------
@@ -95,6 +99,7 @@ class Tallies:
         self.cube.extend(day, day)
         self.arrivals.begin_day(day)
         self.watch.begin_day(day, self.arrivals)
+        self.tendencies.begin_day(day)
 
     def _spread(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
         return self._calendar.spread(self._column("start", rows), self._column("end", rows))

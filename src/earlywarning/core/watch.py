@@ -29,6 +29,7 @@ WEEK = 7
 YEAR = 52 * WEEK  # a year back in whole weeks, so that weekdays agree
 HALF_WIDTH = 3  # weeks to either side that count as the same weeks of an earlier year
 REFIT = 28  # days from one fit to the next
+SLOW_GUARD = 27 * 7 + REFIT  # days: half a year of weeks that are tested for drift, at any time between two fits
 _MONDAY = 4  # 1970-01-05
 _FEWEST = 8.0  # events in the history of a category that is watched
 _COVERED = 0.05  # of a block's expectation left over by open alerts, below which the rest is not judged
@@ -67,6 +68,8 @@ class Judged(NamedTuple):
     score: float
     missing: float  # share of what is expected of the window that usually is not recorded yet
     status: int
+    tendency: str = ""  # of those that are not found by the scan
+    recurrence: float = 0.0  # days between such by chance, where the scan's threshold does not say it
 
 
 class Cover(NamedTuple):
@@ -86,6 +89,7 @@ class Watch:
         self.fitted: Expectation | None = None
         self.watched: Watched | None = None
         self.threshold: Threshold | None = None
+        self.slow: Expectation | None = None  # one that knows nothing of the last half year, for drifts over months
         self._fit_day: int | None = None
 
     # ---- the slow speed -------------------------------------------------------------------------------------------
@@ -118,7 +122,8 @@ class Watch:
         weeks = (last_day - self.cube.first_day - max(self.settings.windows)) // WEEK
         return int(min(self.settings.years, max((weeks - HALF_WIDTH) // 52, 0)))
 
-    def _kinds(self, first_day: int, last_day: int) -> Floats:
+    def kinds_of(self, first_day: int, last_day: int) -> Floats:
+        """Day kinds of some days: (days, kinds)."""
         if self._day_kinds is None:
             return np.zeros((last_day - first_day + 1, 0))
         return self._day_kinds(first_day, last_day)
@@ -133,32 +138,33 @@ class Watch:
         watched = Watched.of(self.scope, total[:, 0] / UNIT, _FEWEST)
         if not len(watched.kind):
             return
-        counts = self.cube.daily_all(self._series(watched), first, day - 1)
+        counts = self.cube.daily_all(self.series_of(watched), first, day - 1)
         counts = counts.reshape(day - first, self.space.areas, len(watched.kind))
         self.watched = watched
-        self.fitted = fit_expectation(
-            counts,
-            first,
-            self._kinds(first, day - 1),
-            parent_column=watched.parent,
-            rank=self.scope.rank,
-            settings=settings.baseline,
-            known=_observed_days(counts[:, 0], watched),
-        )
+        known, kinds = _observed_days(counts[:, 0], watched), self.kinds_of(first, day - 1)
+
+        def fit(guard: int) -> Expectation:
+            baseline = settings.baseline._replace(guard=guard)
+            parts = {"parent_column": watched.parent, "rank": self.scope.rank}
+            return fit_expectation(counts, first, kinds, **parts, settings=baseline, known=known)
+
+        self.fitted = fit(settings.baseline.guard)
+        self.slow = fit(SLOW_GUARD) if day - first >= SLOW_GUARD + YEAR else None
         self._expect(day, arrivals)
         self.threshold = calibrate(
             self.fitted,
             self.scope,
             watched,
             first_day=day,
-            kinds=self._kinds(day - max(settings.windows) - 28, day + 7 * 30),
+            kinds=self.kinds_of(day - max(settings.windows) - 28, day + 7 * 30),
             shares=self._shares,
             windows=settings.windows,
             min_count=settings.min_count,
             false_alarms_per_week=settings.false_alarms_per_week,
         )
 
-    def _series(self, watched: Watched) -> Ints:
+    def series_of(self, watched: Watched) -> Ints:
+        """The series of all areas and watched columns, areas first: (areas * K,)."""
         areas = np.arange(self.space.areas)[:, None]
         return self.space.number(watched.kind[None], areas, watched.category[None]).ravel()
 
@@ -166,7 +172,7 @@ class Watch:
         assert self.fitted is not None and self.watched is not None  # noqa: S101, PT018  # callers know that it is ready
         longest = max(self.settings.windows)
         days = np.arange(day - longest + 1, day + 1)
-        shape = profile(self.fitted, days, self._kinds(int(days[0]), day))
+        shape = profile(self.fitted, days, self.kinds_of(int(days[0]), day))
         self._shares = arrivals.shares(self.watched.kind, self.watched.category)
         arrived = self._shares[:, np.minimum(day - days, self._shares.shape[1] - 1)].T
         fit = self.fitted
@@ -191,6 +197,10 @@ class Watch:
         shape = (self.space.kinds, self.space.areas, self.space.categories)
         windows = [self.cube.window_all(self.today, w).reshape(shape) for w in self.settings.windows]
         return np.stack([w[self.watched.kind, :, self.watched.category].T for w in windows]) / UNIT
+
+    def base_window(self, number: int) -> tuple[Floats, Floats, Floats]:
+        """Counts, expectation and variance of the window with that number that ends today: (areas, K) each."""
+        return self.counts()[number], self._expectation[number], self._variance[number]
 
     def cover(self, blocks: list[Block]) -> Cover:
         """What these blocks are about, as a mask."""

@@ -29,6 +29,7 @@ from earlywarning.locale.names import Names
 MOST_DAYS = 7  # days, and signals, that are named one by one: what a person takes in
 MOST_SIGNALS = 6
 MOST_AREAS = 4
+_OWN_WORDS = ("drift", "apart", "first", "severe")  # tendencies for which no bound of a count speaks
 
 
 def headline(alert: Alert, names: Names, language: Language, today: date | None = None) -> str:
@@ -75,13 +76,13 @@ def sentence(alert: Alert, names: Names, language: Language, today: date | None 
     if alert.state == "withdrawn":
         # An alert keeps the figures with which it last stood.
         return text(language, "withdrawn", said=said)
-    bound = "any" if lead.upper_bound < 1 else "bound"
-    unusual = text(
-        language,
-        "unusual",
-        bound=text(language, bound, bound=floor_words(lead.upper_bound, language, digits)),
-        chance=chance_words(lead.recurrence_days, language),
-    )
+    chance = chance_words(lead.recurrence_days, language)
+    if alert.tendency in _OWN_WORDS:
+        unusual = text(language, f"unusual_{alert.tendency}", chance=chance)
+    else:
+        bound = "any" if lead.upper_bound < 1 else "bound"
+        floor = text(language, bound, bound=floor_words(lead.upper_bound, language, digits))
+        unusual = text(language, "unusual", bound=floor, chance=chance)
     if alert.state == "settled":
         over = _day(alert.settled_on or alert.last_day, language, today)
         return text(language, "settled", said=said, unusual=unusual, day=over)
