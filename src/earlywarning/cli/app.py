@@ -66,6 +66,23 @@ def schema(kind: Literal["incident", "report"]) -> None:
     print_schema(kind)
 
 
+@app.command(group=_ANALYST, name="detect")
+def run_detect(
+    method: Annotated[str, Parameter(help="farrington-flexible, ears-c1, bayes1, cusum, glr-pois, glr-nb, ...")],
+    table: Annotated[Path, Parameter(help="CSV table: a header of series names, a row for each time step.")],
+    *,
+    weeks: Annotated[str, Parameter(help="FIRST:LAST judged step, from 1 (default: all with enough history).")] = "",
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", help="A setting, NAME=VALUE, by R's name or ours.")] = (),
+    frequency: Annotated[int, Parameter(help="Time steps in a year.")] = 52,
+    population: Annotated[Path | None, Parameter(help="CSV table of the population, for populationOffset.")] = None,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="CSV file; - for standard output.")] = Path("-"),
+) -> None:
+    """Apply a method to any table of counts."""
+    from earlywarning.cli.detect import run_detect as run  # noqa: PLC0415  # a command loads only what it needs
+
+    run(method, table, weeks, set_, frequency, population, out)
+
+
 @app.command(group=_ANALYST, name="backtest")
 def run_backtest(
     *,
@@ -75,14 +92,21 @@ def run_backtest(
     first: Annotated[date, Parameter(name="--from", help="First judged day; what is earlier is history.")],
     last: Annotated[date | None, Parameter(name="--to", help="Last judged day (default: the newest).")] = None,
     budget: Annotated[float | None, Parameter(help="False alarms a week for the whole municipality.")] = None,
-    settings: Annotated[Path | None, Parameter(help="Settings file to judge with (default: the defaults).")] = None,
-    mapping: Annotated[str, Parameter(help="A mapping of the settings, for files with other columns.")] = "",
+    settings: Annotated[
+        Path | None, Parameter(name=["--settings", "-s"], help="Settings file to judge with (default: the defaults).")
+    ] = None,
+    values: Annotated[
+        tuple[str, ...], Parameter(name="--set", negative="", help="A key of the settings to try, as detection.min_count=4.")
+    ] = (),
+    mapping: Annotated[
+        str, Parameter(name=["--mapping", "-m"], help="A mapping of the settings, for files with other columns.")
+    ] = "",
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="CSV file for the alerts; - for standard output.")] = Path("-"),
 ) -> None:
     """Which alerts would these settings have given on a history?"""
     from earlywarning.cli.backtest import run_backtest as run  # noqa: PLC0415  # a command loads only what it needs
 
-    run(areas, categories, events, first, last, budget, settings, mapping, out)
+    run(areas, categories, events, first, last, budget, settings, values, mapping, out)
 
 
 @app.command(group=_ANALYST)

@@ -1,0 +1,107 @@
+"""CUSUM of transformed counts: small rises that last add up until they cross the decision limit.
+
+C(t) = max(0, C(t-1) + z(t) - k), alarm when C(t) >= h, where z makes the count roughly standard normal. Rossi, Lampugnani &
+Marchi 1999, Statistics in Medicine 18:2111 (rossi); Anscombe 1953, and its negative binomial kind (Hilbe 1994).
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import hyp2f1
+
+from earlywarning.core.detectors.status import DetectorError
+
+Floats = NDArray[np.float64]
+Transform = Literal["standard", "rossi", "anscombe", "anscombe2nd", "pearsonNegBin", "anscombeNegBin"]
+_HALVINGS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class CusumSettings:
+    """k reference value, h decision limit. alpha: variance = m + alpha m^2 of the negative binomial transforms (at most).
+
+    reset: whether the chart starts anew after an alarm; R's does not, so that one outbreak keeps it on.
+    """
+
+    k: float = 1.04
+    h: float = 2.26
+    transform: Transform = "standard"  # trans
+    alpha: float = 0.1
+    reset: bool = True
+
+    def check(self) -> None:
+        """Raises DetectorError naming what is out of range."""
+        if not self.k >= 0 or not self.h > 0 or not self.alpha > 0:
+            raise DetectorError(f"k = {self.k}, h = {self.h}, alpha = {self.alpha}: k at least 0, h and alpha above 0")
+        if self.transform not in get_args(Transform):
+            raise DetectorError(f"transform = {self.transform!r}: one of {', '.join(get_args(Transform))}")
+
+
+class CusumChart(NamedTuple):
+    """(series, steps) each. upper_bound: the count at which the chart would have reached its limit."""
+
+    statistic: Floats
+    upper_bound: Floats
+    alarm: NDArray[np.bool_]
+
+
+def cusum(counts: Floats, expected: Floats, settings: CusumSettings) -> CusumChart:
+    """Charts of every series. counts, expected: (series, steps). Raises DetectorError for what cannot be charted."""
+    settings.check()
+    x, m = np.asarray(counts, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if x.ndim != 2 or x.shape != m.shape:
+        raise DetectorError(f"counts and expected must be (series, steps) alike, not {x.shape} and {m.shape}")
+    for name, values, low in (("count", x, 0.0), ("expectation", m, 1e-300)):
+        wrong = ~(np.isfinite(values) & (values >= low))
+        if wrong.any():
+            i, step = np.argwhere(wrong)[0].tolist()
+            raise DetectorError(f"series {i} has the {name} {values[i, step]:g} in step {step}; a chart needs {name}s without gaps")
+    z = _deviate(x, m, settings)
+    statistic, before = np.zeros(x.shape), np.zeros(x.shape)
+    running = np.zeros(len(x))
+    for t in range(x.shape[1]):  # a chart is a recursion over time; the series go side by side
+        before[:, t] = running
+        running = np.maximum(0.0, running + z[:, t] - settings.k)
+        statistic[:, t] = running
+        if settings.reset:
+            running = np.where(running >= settings.h, 0.0, running)
+    return CusumChart(statistic, _count_at(settings.h + settings.k - before, m, settings), statistic >= settings.h)
+
+
+def _deviate(x: Floats, m: Floats, settings: CusumSettings) -> Floats:
+    a = settings.alpha
+    match settings.transform:
+        case "standard":
+            return np.asarray((x - m) / np.sqrt(m))
+        case "rossi":
+            return np.asarray((x - 3 * m + 2 * np.sqrt(x * m)) / (2 * np.sqrt(m)))
+        case "anscombe":
+            return np.asarray(1.5 * (np.cbrt(x) ** 2 - np.cbrt(m) ** 2) / m ** (1 / 6))
+        case "anscombe2nd":
+            return np.asarray((np.cbrt(x) ** 2 - (np.cbrt(m) ** 2 - np.cbrt(m) ** -1 / 9)) / (2 / 3 * m ** (1 / 6)))
+        case "pearsonNegBin":
+            return np.asarray((x - m) / np.sqrt(m + a * m * m))
+        case "anscombeNegBin":
+            # The integral of (t + a t^2)^(-1/3), the negative binomial's variance to the power -1/3, from m to x.
+            return np.asarray((_anscombe(x, a) - _anscombe(m, a)) / (m + a * m * m) ** (1 / 6))
+
+
+def _anscombe(x: Floats, a: float) -> Floats:
+    return np.asarray(1.5 * np.cbrt(x) ** 2 * hyp2f1(1 / 3, 2 / 3, 5 / 3, -a * x))
+
+
+def _count_at(z: Floats, m: Floats, settings: CusumSettings) -> Floats:
+    """The count whose deviate is z: halving, since every transform rises with the count."""
+    low, high = np.zeros_like(m), m + 1.0
+    for _ in range(_HALVINGS):
+        short = _deviate(high, m, settings) < z
+        if not short.any():
+            break
+        high = np.where(short, 2 * high, high)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        under = _deviate(middle, m, settings) < z
+        low, high = np.where(under, middle, low), np.where(under, high, middle)
+    return high
