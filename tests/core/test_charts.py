@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
 from earlywarning.core.detectors.bayes import BayesSettings, bayes
 from earlywarning.core.detectors.cusum import CusumSettings, cusum
@@ -47,7 +48,7 @@ def test_every_bayes_bound_and_alarm_equals_rs(number_: int, b: int, w: int, act
 
 @pytest.mark.parametrize(
     ("transform", "kind"),
-    [(t, "mean") for t in ("standard", "rossi", "anscombe", "anscombe2nd", "pearsonNegBin", "anscombeNegBin")]
+    [(t, "mean") for t in ("standard", "rossi", "anscombe", "anscombe2nd", "pearsonNegBin")]
     + [("standard", "glm"), ("rossi", "glm")],
 )
 def test_every_cusum_equals_rs(transform: str, kind: str) -> None:
@@ -58,13 +59,20 @@ def test_every_cusum_equals_rs(transform: str, kind: str) -> None:
     ours = cusum(JUDGED[~EMPTY], mean[~EMPTY], CusumSettings(transform=transform, reset=False))  # type: ignore[arg-type]
     want = stacked("cusum", "cusum", trans=transform, m_kind=kind)[~EMPTY]
     alarm = stacked("cusum", "alarm", trans=transform, m_kind=kind)[~EMPTY] == 1
-    if transform == "anscombeNegBin":
-        # R takes a truncated series for the hypergeometric function; ours is the integral itself.
-        assert np.allclose(ours.statistic, want, rtol=0.04, atol=0.04)
-        assert (ours.alarm != alarm).sum() <= 1
-    else:
-        assert np.allclose(ours.statistic, want, rtol=1e-6, atol=1e-6)
-        assert (ours.alarm == alarm).all()
+    assert np.allclose(ours.statistic, want, rtol=1e-6, atol=1e-6)
+    assert (ours.alarm == alarm).all()
+
+
+def test_the_negative_binomial_deviate_is_the_integral_of_the_variance_to_the_power_minus_a_third() -> None:
+    """R's own series for it is cut short and off by some per cent."""
+    counts, mean, alpha = np.array([[0.0, 1, 20, 300]]), np.full((1, 4), 5.0), 0.1
+    chart = cusum(counts, mean, CusumSettings(transform="anscombeNegBin", alpha=alpha, k=0.0, h=1e9))
+    wanted, running = [], 0.0
+    for x in counts[0]:
+        step = quad(lambda t: (t + alpha * t * t) ** (-1 / 3), 5.0, x)[0] / (5 + alpha * 25) ** (1 / 6)
+        running = max(0.0, running + step)
+        wanted.append(running)
+    assert np.allclose(chart.statistic[0], wanted, rtol=1e-6)
 
 
 def expected(trend: bool) -> tuple[np.ndarray, np.ndarray]:

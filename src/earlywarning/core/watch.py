@@ -17,7 +17,7 @@ from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.budget import Threshold, calibrate
 from earlywarning.core.calendar import UNIT
 from earlywarning.core.counts import CountCube
-from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile
+from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile, profile_variance
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
 from earlywarning.core.detectors.scan import Blocks, block_sort, scan, window_dispersion
 from earlywarning.core.detectors.status import Status
@@ -172,7 +172,8 @@ class Watch:
         assert self.fitted is not None and self.watched is not None  # noqa: S101, PT018  # callers know that it is ready
         longest = max(self.settings.windows)
         days = np.arange(day - longest + 1, day + 1)
-        shape = profile(self.fitted, days, self.kinds_of(int(days[0]), day))
+        kinds = self.kinds_of(int(days[0]), day)
+        shape = profile(self.fitted, days, kinds)
         self._shares = arrivals.shares(self.watched.kind, self.watched.category)
         arrived = self._shares[:, np.minimum(day - days, self._shares.shape[1] - 1)].T
         fit = self.fitted
@@ -184,7 +185,8 @@ class Watch:
             share = recorded / np.maximum(whole, 1e-12)
             # A thinned negative binomial: variance over mean falls towards 1 with the share that has arrived.
             phi = 1 + share * (window_dispersion(fit.dispersion, length) - 1)
-            parts.append((expectation, phi * expectation + (fit.level_variance + common) * expectation**2, share))
+            shared = common + profile_variance(fit, days[-length:], kinds[-length:])
+            parts.append((expectation, phi * expectation + (fit.level_variance + shared) * expectation**2, share))
         self._expectation, self._variance = np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts])
         self._arrived = np.stack([p[2] for p in parts])
 

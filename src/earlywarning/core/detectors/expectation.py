@@ -43,7 +43,8 @@ class Expectation(NamedTuple):
     coefficients: (K, p) of the profile; level: (A, K) events a day at profile 1; level_variance: (A, K) relative variance
     of a level. dispersion: (3, K) variance over mean of counts in one area over 1, 7 and 28 days. common: (2, K) relative
     variance shared by neighbouring areas: within a district, and over the whole municipality. origin: the day that the
-    trend is counted from. trusted: (A, K) where there is any history.
+    trend is counted from. trusted: (A, K) where there is any history. covariance: (K, p, p) of the coefficients; centre: (p,)
+    the history's mean row of the design, where the levels take up what the profile leaves.
     """
 
     coefficients: Floats
@@ -54,6 +55,8 @@ class Expectation(NamedTuple):
     origin: int
     harmonics: int
     trusted: NDArray[np.bool_]
+    covariance: Floats
+    centre: Floats
 
 
 def design(days: Ints, kinds: Floats, origin: int, harmonics: int) -> Floats:
@@ -69,10 +72,21 @@ def design(days: Ints, kinds: Floats, origin: int, harmonics: int) -> Floats:
 
 def profile(fitted: Expectation, days: Ints, kinds: Floats) -> Floats:
     """The profile of each column on these days: (len(days), K). The trend is not carried on beyond its origin."""
+    rows = _ahead(fitted, days, kinds)
+    return np.exp(np.clip(rows @ fitted.coefficients.T, -30, 30))
+
+
+def profile_variance(fitted: Expectation, days: Ints, kinds: Floats) -> Floats:
+    """Relative variance of the sum of the profile over these days, from its coefficients' uncertainty: (K,)."""
+    away = _ahead(fitted, days, kinds).mean(0) - fitted.centre
+    return np.asarray(np.einsum("p,kpq,q->k", away, fitted.covariance, away))
+
+
+def _ahead(fitted: Expectation, days: Ints, kinds: Floats) -> Floats:
     rows = design(np.asarray(days, dtype=np.int64), kinds, fitted.origin, fitted.harmonics)
     at = 1 + WEEK + 2 * fitted.harmonics
     rows[:, at] = np.minimum(rows[:, at], 0.0)
-    return np.exp(np.clip(rows @ fitted.coefficients.T, -30, 30))
+    return rows
 
 
 def fit_expectation(
@@ -101,7 +115,8 @@ def fit_expectation(
     seen = np.ones(n) if known is None else known[start:days].astype(np.float64)
     origin = int(day[-1]) + 1 if n else first_day
     x = design(day, kinds[start:days], origin, settings.harmonics)
-    coefficients = _profiles(y[:, 0].T.astype(np.float64), x, seen, settings)
+    coefficients, covariance = _profiles(y[:, 0].T.astype(np.float64), x, seen, settings)
+    centre = (seen @ x) / max(seen.sum(), 1.0)
     shape = np.exp(np.clip(x @ coefficients.T, -30, 30)) * seen[:, None]  # (n, K)
     weekly = y.reshape(weeks, WEEK, areas, columns).sum(1, dtype=np.float64) if n else np.zeros((0, areas, columns))
     weekly_shape = shape.reshape(weeks, WEEK, columns).sum(1)
@@ -128,11 +143,11 @@ def fit_expectation(
     )
     phi = _shrunk(phi, parent_column, level[0] * shape.sum(0))
     common = np.stack([_common(weekly, expected, outlier, rank == r, phi[2]) for r in (1, 0)])
-    return Expectation(coefficients, level, variance, phi, common, origin, settings.harmonics, strength > 0)
+    return Expectation(coefficients, level, variance, phi, common, origin, settings.harmonics, strength > 0, covariance, centre)
 
 
-def _profiles(y: Floats, x: Floats, seen: Floats, settings: ExpectationSettings) -> Floats:
-    """Ridge-penalised Poisson regressions of all columns on one design: coefficients (K, p). y: (K, n)."""
+def _profiles(y: Floats, x: Floats, seen: Floats, settings: ExpectationSettings) -> tuple[Floats, Floats]:
+    """Ridge-penalised Poisson regressions of all columns on one design: coefficients (K, p), covariance. y: (K, n)."""
     n, p = x.shape
     m = settings.harmonics
     spread = np.array(
@@ -156,7 +171,7 @@ def _profiles(y: Floats, x: Floats, seen: Floats, settings: ExpectationSettings)
         information = (w @ pairs).reshape(-1, p, p) + penalty * phi[:, None, None]
         right = (w * np.log(np.maximum(mu, 1e-30)) + weight * (y - mu)) @ x + penalty @ prior_mean
         beta = np.linalg.solve(information, right[:, :, None])[:, :, 0]
-    return beta
+    return beta, phi[:, None, None] * np.linalg.inv(information)
 
 
 def _weeks_that_stand_out(y: Floats, mu: Floats, seen: Floats) -> Floats:
