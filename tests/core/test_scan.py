@@ -44,7 +44,7 @@ def test_the_best_block_around_each_place_is_the_one_that_all_subsets_would_give
                         total, mean = o[w, list(areas), c].sum(), e[w, list(areas), c].sum()
                         if total > mean:
                             ratio = (total * np.log(total / mean) - total + mean) / (v[w, list(areas), c].sum() / mean)
-                            best[w, c] = max(best.get((w, c), 0.0), ratio)
+                            best[w, c] = max(best.get((w, c), (0.0, 0)), (ratio, size))
     several = (found.areas >= 0).sum(1) > 1
     for w in range(2):
         for c in range(o.shape[2]):
@@ -54,8 +54,9 @@ def test_the_best_block_around_each_place_is_the_one_that_all_subsets_would_give
                 areas = found.areas[i][found.areas[i] >= 0]
                 total, mean = o[w, areas, c].sum(), e[w, areas, c].sum()
                 ratios.append((total * np.log(total / mean) - total + mean) / (v[w, areas, c].sum() / mean))
-            if best[w, c][1] > 1:  # where one area alone is likeliest it is found as a single block
-                assert max(ratios) == pytest.approx(best[w, c][0])
+            ratio, size = best.get((w, c), (0.0, 0))
+            if size > 1:  # where one area alone is likeliest it is found as a single block
+                assert max(ratios) == pytest.approx(ratio)
 
 
 def test_the_block_that_was_put_in_is_found_first_with_its_own_areas_and_category() -> None:
