@@ -4,23 +4,58 @@ import hashlib
 import threading
 import tomllib
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_sections import (
+    Alerts,
+    Calendar,
+    CalendarEvent,
+    Detection,
+    Events,
+    Language,
+    Mapping,
+    Municipality,
+    PoliceFeed,
+    Registers,
+    Section,
+    Service,
+    StoreSection,
+)
 from earlywarning.settings_text import (
     address_problem,
+    calendar_problems,
     flatten,
     mapping_problems,
     value_problems,
     without_password,
 )
 
-Language = Literal["sv", "en"]
+__all__ = [
+    "Alerts",
+    "Calendar",
+    "CalendarEvent",
+    "Detection",
+    "Events",
+    "Language",
+    "Mapping",
+    "Municipality",
+    "PoliceFeed",
+    "Registers",
+    "Service",
+    "Settings",
+    "SettingsError",
+    "StoreSection",
+    "diff_settings",
+    "flat_settings",
+    "load_settings",
+    "parse_settings",
+    "watch_settings",
+    "with_values",
+]
 
 
 class SettingsError(ValueError):
@@ -31,107 +66,7 @@ class SettingsError(ValueError):
         super().__init__("\n".join(f"{file}: {p}" if file else p for p in problems))
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class Municipality(_Section, frozen=True, kw_only=True):
-    """Whom the service is for. language: of alerts and pages when nobody asks for another."""
-
-    code: Annotated[
-        str,
-        Meta(
-            pattern="^[0-9A-Z][0-9A-Z-]{1,11}$",
-            description='2 to 12 digits, capital letters and hyphens in quotes, such as "0380"',
-        ),
-    ]
-    name: Annotated[str, Meta(min_length=1, max_length=80)]
-    timezone: str = "Europe/Stockholm"
-    language: Language = "sv"
-
-
-class Registers(_Section, frozen=True, kw_only=True):
-    """Areas and categories: a path beside the settings file, or builtin:NAME; no areas = the municipality as one."""
-
-    areas: str = ""
-    area_properties: dict[Literal["code", "name", "parent", "population"], str] = {}
-    categories: str = "builtin:default"
-
-
-class Service(_Section, frozen=True, kw_only=True):
-    """Where the service listens. clock: "wall" closes days as time passes, "events" only as events arrive."""
-
-    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8620
-    clock: Literal["wall", "events"] = "wall"
-    max_body_megabytes: Annotated[int, Meta(ge=1, le=1024)] = 16
-
-
-class StoreSection(_Section, frozen=True, kw_only=True):
-    """The SQL store. A relative SQLite path is relative to the settings file."""
-
-    url: str = "sqlite:///earlywarning.db"
-
-
-class Events(_Section, frozen=True, kw_only=True):
-    """What is taken. lateness_days: how long a day's counts may still raise an alert."""
-
-    future_tolerance_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10
-    longest_interval_days: Annotated[int, Meta(ge=1, le=366)] = 366
-    lateness_days: Annotated[int, Meta(ge=0, le=28)] = 7
-    oldest: date | None = None
-
-
-class Detection(_Section, frozen=True, kw_only=True):
-    """How counts are judged. windows in days; years of history used at most and needed at least."""
-
-    windows: Annotated[list[Annotated[int, Meta(ge=1, le=56)]], Meta(min_length=1, max_length=12)] = msgspec.field(
-        default_factory=lambda: [1, 3, 7, 14, 28]
-    )
-    years: Annotated[int, Meta(ge=2, le=10)] = 5
-    min_years: Annotated[int, Meta(ge=1, le=10)] = 1
-    min_count: Annotated[int, Meta(ge=1, le=1000)] = 3
-    guard_days: Annotated[int, Meta(ge=0, le=182)] = 28
-    origins: Annotated[list[Literal["reported", "discovered", "tasked"]], Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: ["reported"]
-    )
-    kinds: Annotated[list[Literal["incident", "report"]], Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: ["incident", "report"]
-    )
-
-
-class Alerts(_Section, frozen=True, kw_only=True):
-    """false_alarms_per_week: how many alerts a week chance alone may cause in the whole municipality."""
-
-    false_alarms_per_week: Annotated[float, Meta(gt=0, le=1000)] = 1.0
-    settle_after_days: Annotated[int, Meta(ge=1, le=60)] = 7
-    silence_recurrence_days: Annotated[float, Meta(ge=7, le=100000)] = 365.0
-
-
-class Mapping(_Section, frozen=True, kw_only=True):
-    """How a supplier's file becomes events: columns by event field, constants, translated values, rows to leave out."""
-
-    columns: Annotated[dict[str, str], Meta(min_length=1)]
-    constants: dict[str, str] = {}
-    values: dict[str, dict[str, str]] = {}
-    skip: dict[str, list[str]] = {}
-    timestamp_format: str = ""
-    timezone: str = ""
-    delimiter: Annotated[str, Meta(pattern='^[^"\r\n]$', description="one character, such as , or ;")] = ","
-    encoding: str = "utf-8"
-
-
-class PoliceFeed(_Section, frozen=True, kw_only=True):
-    """The Swedish police's public feed: at most 60 requests an hour, with a User-Agent that says who asks."""
-
-    enabled: bool = False
-    url: str = "https://polisen.se/api/events"
-    every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
-    user_agent: Annotated[str, Meta(pattern="^[ -~]*$", max_length=200, description="up to 200 plain ASCII characters")] = ""
-    timeout_seconds: Annotated[float, Meta(gt=0, le=120)] = 20.0
-
-
-class Settings(_Section, frozen=True, kw_only=True):
+class Settings(Section, frozen=True, kw_only=True):
     """Everything that the service's file says; `text` is the file, `folder` where it lies."""
 
     municipality: Municipality
@@ -141,7 +76,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     events: Events = Events()
     detection: Detection = Detection()
     alerts: Alerts = Alerts()
-    mappings: dict[str, Mapping] = {}
+    calendar: Calendar = Calendar()
+    mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
     text: str = ""
     folder: Path = Path()
@@ -151,7 +87,7 @@ class Settings(_Section, frozen=True, kw_only=True):
         """12 hexadecimal digits of what influences judgement; comments, layout and order do not change it."""
         d = self.detection
         ordered = msgspec.structs.replace(d, windows=sorted(d.windows), origins=sorted(d.origins), kinds=sorted(d.kinds))
-        judged = [self.municipality, self.registers, self.events, ordered, self.alerts]
+        judged = [self.municipality, self.registers, self.events, ordered, self.alerts, self.calendar]
         return hashlib.sha256(msgspec.json.encode(judged, order="sorted")).hexdigest()[:12]
 
     @property
@@ -163,7 +99,7 @@ class Settings(_Section, frozen=True, kw_only=True):
         return prefix + str((self.folder / self.store.url.removeprefix(prefix)).absolute())
 
 
-_SECTIONS: dict[str, type[_Section]] = {
+_SECTIONS: dict[str, type[Section]] = {
     "municipality": Municipality,
     "registers": Registers,
     "service": Service,
@@ -171,6 +107,7 @@ _SECTIONS: dict[str, type[_Section]] = {
     "events": Events,
     "detection": Detection,
     "alerts": Alerts,
+    "calendar": Calendar,
     "police_feed": PoliceFeed,
 }
 
@@ -195,15 +132,48 @@ def _parse_bytes(data: bytes, path: Path) -> Settings:
 
 def parse_settings(text: str, *, file: str, folder: Path) -> Settings:
     """Check settings text. Raises SettingsError with every error in it."""
+    return _checked(_document(text, file), text, file, folder)
+
+
+def with_values(settings: Settings, values: dict[str, str], file: str = "") -> Settings:
+    """The settings with some keys set anew, as to try them out: {"detection.min_count": "4"}, values as in TOML.
+
+    A text may go without quotes. Raises SettingsError with every error.
+    """
+    document = _document(settings.text, file)
+    for name, written in values.items():
+        *sections, key = [part.strip() for part in name.split(".")]
+        place: Any = document
+        for section in sections:
+            place = place.setdefault(section, {}) if isinstance(place, dict) else None
+        if not sections or not all([*sections, key]) or not isinstance(place, dict):
+            raise SettingsError([f"{name}: is no key; write section.key, such as detection.min_count"], file)
+        place[key] = _value(written)
+    return _checked(document, settings.text, file, settings.folder)
+
+
+def _value(written: str) -> Any:
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written
+
+
+def _document(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"not valid TOML: {error}"], file) from error
+
+
+def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Settings:
     problems: list[str] = []
     parts: dict[str, Any] = {}
     for name, value in {"municipality": {}, **document}.items():
         if name == "mappings":
             parts[name] = _mappings(value, problems)
+        elif name == "calendar":
+            parts[name] = _calendar(value, problems)
         elif name in _SECTIONS:
             parts[name] = _section(name, value, _SECTIONS[name], problems)
         else:
@@ -213,7 +183,7 @@ def parse_settings(text: str, *, file: str, folder: Path) -> Settings:
     return Settings(**parts, text=text, folder=folder)
 
 
-def _section(key: str, value: Any, kind: type[_Section], problems: list[str]) -> Any:
+def _section(key: str, value: Any, kind: type[Section], problems: list[str]) -> Any:
     """One section, key by key, so that each error is found; None when a key that must be there is not."""
     if not isinstance(value, dict):
         problems.append(f"{key}: must be a section with keys, as in [{key}]")
@@ -243,7 +213,7 @@ def _section(key: str, value: Any, kind: type[_Section], problems: list[str]) ->
     return kind(**fine) if complete else None
 
 
-def _check_together(known: dict[str, Any], kind: type[_Section], problems: list[str]) -> None:
+def _check_together(known: dict[str, Any], kind: type[Section], problems: list[str]) -> None:
     """Rules beyond one key's own type. known: values in force, without the keys that are wrong in themselves."""
     if kind is Detection and known.keys() >= {"min_years", "years"}:
         least, most = known["min_years"], known["years"]
@@ -261,6 +231,40 @@ def _check_together(known: dict[str, Any], kind: type[_Section], problems: list[
                 "police_feed.user_agent: is empty, but the police ask who fetches; "
                 "write the service and who to reach, such as 'earlywarning (trygghet@example.se)'"
             )
+
+
+def _calendar(value: Any, problems: list[str]) -> Calendar | None:
+    """The calendar; its events are sections of their own."""
+    if not isinstance(value, dict) or not isinstance(value.get("events", {}), dict):
+        what = "calendar" if not isinstance(value, dict) else "calendar.events"
+        example = "[calendar]" if what == "calendar" else "[calendar.events.valborg]"
+        problems.append(f"{what}: must be a section with keys, as in {example}")
+        return None
+    events = {
+        name: event
+        for name, item in value.get("events", {}).items()
+        if (event := _section(f"calendar.events.{name}", item, CalendarEvent, problems)) is not None
+    }
+    before = len(problems)
+    calendar: Calendar = _section("calendar", {k: v for k, v in value.items() if k != "events"}, Calendar, problems)
+    on = {name: event.on for name, event in events.items()}
+    problems += [f"calendar.{problem}" for problem in calendar_problems(calendar.own_breaks, on)]
+    if len(problems) == before and (problem := _country_problem(calendar.holidays)):
+        problems.append(f"calendar.holidays: {problem}")
+    return msgspec.structs.replace(calendar, events=events)
+
+
+def _country_problem(country: str) -> str:
+    """Why there are no holidays of a country; empty when there are."""
+    if country in ("", "SE"):
+        return ""
+    from earlywarning.core.day_kinds import DayCalendar  # noqa: PLC0415  # the package of holidays: only where it is asked
+
+    try:
+        DayCalendar(country)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:

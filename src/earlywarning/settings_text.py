@@ -1,7 +1,7 @@
 """Settings in words: what is wrong with a value and what is allowed, and values as lines to show and compare."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Protocol, get_args, get_origin
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from earlywarning.core.events import FIELDS, KINDS, Report
 
 _FIELD_TYPES = {f.name: f.type for f in msgspec.structs.fields(Report)}
 _SAMPLE = datetime(2021, 11, 23, 17, 0)  # noqa: DTZ001  # only to try a pattern out
+LONGEST_BREAK = 100  # days of a school break, at most
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*(?=@)")
 
 
@@ -149,6 +150,46 @@ def _encoding_problem(name: str) -> str:
     except (LookupError, ValueError):
         return f"{_short(name)} is not a known encoding; allowed: such as utf-8, cp1252 or iso-8859-1"
     return ""
+
+
+def days_of(text: str) -> tuple[date, date]:
+    """First and last day of a span such as 2025-02-17..2025-02-21. Raises ValueError saying what it must be."""
+    try:
+        first, last = (date.fromisoformat(part) for part in text.split(".."))
+    except ValueError:
+        raise ValueError(f"{_short(text)} is not a span of days; allowed: such as 2025-02-17..2025-02-21") from None
+    if not 0 <= (last - first).days < LONGEST_BREAK:
+        raise ValueError(f"{_short(text)} ends before it begins or lasts too long; allowed: 1 to {LONGEST_BREAK} days")
+    return first, last
+
+
+def day_of_year(text: str) -> date | tuple[int, int]:
+    """A day such as 2025-05-17, or the month and day of one that comes every year, such as 04-30. Raises ValueError."""
+    try:
+        if len(text) != 5:
+            return date.fromisoformat(text)
+        yearly = date.fromisoformat(f"2024-{text}")  # a leap year: 29 February is a day
+    except ValueError:
+        raise ValueError(f"{_short(text)} is not a day; allowed: such as 2025-05-17, or every year 04-30") from None
+    return yearly.month, yearly.day
+
+
+def calendar_problems(own_breaks: dict[str, list[str]], events: dict[str, list[str]]) -> list[str]:
+    """What days of a calendar cannot be, each with its key within it. events: the days of each."""
+    problems = []
+    for name, spans in own_breaks.items():
+        for i, span in enumerate(spans):
+            try:
+                days_of(span)
+            except ValueError as error:
+                problems.append(f"own_breaks.{name}[{i}]: {error}")
+    for name, days in events.items():
+        for i, day in enumerate(days):
+            try:
+                day_of_year(day)
+            except ValueError as error:
+                problems.append(f"events.{name}.on[{i}]: {error}")
+    return problems
 
 
 def address_problem(url: str) -> str:

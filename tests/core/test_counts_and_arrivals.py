@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarning.core.arrivals import Arrivals
-from earlywarning.core.budget import level, recurrence_days
+from earlywarning.core.calendar import UNIT
 from earlywarning.core.counts import CountCube
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
 
@@ -29,16 +29,8 @@ def test_running_sums_are_the_sums_whatever_the_order_and_the_batches(added: lis
     for length in (1, 7, 28):
         want = np.array([[plain[s, max(0, d - length + 1) : d + 1].sum() for s in range(5)] for d in range(91)])
         assert (cube.window(every, days, length) == want).all()
-        assert (cube.windows(every, days, [length])[0] == want).all()
         assert (cube.window_all(60, length) == want[-1]).all()
-
-
-def test_the_budget_is_the_expected_number_of_false_signals() -> None:
-    alpha = level(2.0, 1000, 3)
-    assert alpha * 1000 * 3 * 7 == pytest.approx(2.0)
-    assert recurrence_days(alpha, 1000, 3) == pytest.approx(3.5)
-    with pytest.raises(ValueError, match="cannot be met"):
-        level(0, 10, 3)
+    assert (cube.daily_all(every, -30, 60) == (plain.T / UNIT).astype(np.float32)).all()
 
 
 @settings(max_examples=150, deadline=None)
@@ -56,14 +48,22 @@ def test_extreme_arguments_neither_abort_nor_hang(mean: float, dispersion: float
     assert np.isnan(bound) == np.isnan(mean)
 
 
+CATEGORIES = np.array([[0, -1], [1, 0], [2, 0]])  # two categories below the root
+
+
+def arrive(arrivals: Arrivals, day: int, lags: list[int], source: int = 0, category: int = 1) -> None:
+    """Incidents of one category that arrive on a day."""
+    n = len(lags)
+    arrivals.add(day, np.zeros(n, dtype=int), np.full(n, category), np.array(lags, dtype=int), np.full(n, source))
+
+
 def test_a_regular_source_that_stops_is_silent_and_a_rare_one_is_not() -> None:
-    arrivals = Arrivals()
-    one = np.array([1])
+    arrivals = Arrivals(CATEGORIES)
     for day in range(60):
         arrivals.begin_day(day)
-        arrivals.add(day, np.zeros(4, dtype=int), np.zeros(4, dtype=int), np.zeros(4, dtype=int))
+        arrive(arrivals, day, [0] * 4)
         if day % 20 == 0:
-            arrivals.add(day, one * 0, one * 0, one)
+            arrive(arrivals, day, [0], source=1)
     arrivals.begin_day(60)
     assert arrivals.silent(0, 60, 365) == []
     found = arrivals.silent(0, 65, 365)
@@ -72,12 +72,16 @@ def test_a_regular_source_that_stops_is_silent_and_a_rare_one_is_not() -> None:
     assert arrivals.silent(1, 65, 365) == [], "it never sent reports"
 
 
-def test_what_usually_arrives_later_is_missing_from_the_newest_days() -> None:
-    arrivals = Arrivals()
-    lags = np.array([0, 0, 1, 3])
-    arrivals.add(1, np.zeros(4, dtype=int), lags, np.zeros(4, dtype=int))
+def test_the_share_that_has_arrived_is_each_categorys_own_and_a_new_ones_its_kinds() -> None:
+    arrivals = Arrivals(CATEGORIES)
+    arrive(arrivals, 1, [0] * 900 + [2] * 100)
+    arrive(arrivals, 1, [0] * 500 + [2] * 500, category=2)
+    assert (arrivals.shares(np.array([0]), np.array([1])) == 1).all(), "what is known today is that of closed days"
     arrivals.begin_day(2)
-    assert arrivals.missing_share(0, 2, 2, 2) == pytest.approx(0.5)
-    assert arrivals.missing_share(0, 1, 2, 2) == pytest.approx((0.25 + 0.5) / 2)
-    assert arrivals.missing_share(0, -10, -5, 2) == 0
-    assert arrivals.missing_share(1, 2, 2, 2) == 0
+    one, two, kind = arrivals.shares(np.array([0, 0, 0]), np.array([1, 2, 0]))
+    assert one[0] == pytest.approx(0.9, abs=0.02)
+    assert two[0] == pytest.approx(0.5, abs=0.02)
+    assert kind[0] == pytest.approx(0.7)
+    assert (np.diff(np.array([one, two, kind])) >= 0).all()
+    assert np.allclose([one[2], two[2], kind[2]], 1)
+    assert (arrivals.shares(np.array([1]), np.array([1])) == 1).all(), "of reports nothing is known: all count as arrived"

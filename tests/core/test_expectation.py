@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile
+from earlywarning.core.watch import booking_days
 
 FIRST = 19_000
 PARENT = np.array([2, 2, -1])  # two categories in a group
@@ -78,6 +79,21 @@ def test_the_newest_days_are_left_out() -> None:
     after = fitted(counts)
     assert (after.level == before.level).all()
     assert (after.coefficients == before.coefficients).all()
+
+
+def test_what_is_booked_on_the_first_of_the_month_is_expected_there_and_only_there() -> None:
+    kinds = booking_days(FIRST, FIRST + 1799)
+    clean = truth(1800, LEVEL)
+    heaped = clean * np.where(kinds[:, :1] > 0, 2.5, 1.0)[:, :, None]
+    settings = ExpectationSettings()
+    for mean, wanted in ((heaped, 2.5), (clean, 1.0)):
+        counts = tower(np.random.default_rng(8).poisson(mean))
+        fit = fit_expectation(counts, FIRST, kinds, parent_column=PARENT, rank=RANK, settings=settings)
+        days = np.arange(FIRST + 1800, FIRST + 1800 + 360)
+        ahead = booking_days(int(days[0]), int(days[-1]))
+        ratio = profile(fit, days, ahead) / profile(fit, days, np.zeros_like(ahead))
+        assert ratio[ahead[:, 0] > 0, 2] == pytest.approx(wanted, rel=0.15)
+        assert (ratio[ahead[:, 0] == 0] == 1).all()
 
 
 def test_a_trend_stops_where_the_history_stops() -> None:

@@ -73,7 +73,8 @@ def test_rs_names_of_methods_and_settings_mean_the_same_as_ours(table: Path) -> 
 @pytest.mark.parametrize(
     ("method", "settings", "span", "problem"),
     [
-        ("farington", [], (400, 401), "did you mean farrington-flexible"),
+        ("farington", [], (400, 401), "did you mean farrington"),
+        ("farrington-flexibel", [], (400, 401), "did you mean farrington-flexible"),
         ("ears-c1", ["minsigma=1"], (400, 401), "did you mean min_sigma"),
         ("ears-c1", ["alpha=high"], (400, 401), "alpha = 'high': must be a number"),
         ("farrington-flexible", ["r_compat=perhaps"], (400, 401), "true or false"),
@@ -98,6 +99,9 @@ def test_what_is_wrong_is_named_with_what_is_allowed(
         ("a,b\n1,-2\n", "line 2, series 'b': the count -2 is negative"),
         ("a,b\n1,2.5\n", "is not a whole number"),
         ("a,a\n1,2\n", "stands twice"),
+        ("a,b\n\n1,2\n\n1,x\n", "line 5, series 'b': 'x'"),
+        ("a,b\n1,inf\n", "series 'b': the count inf is negative or infinite"),
+        ("a,\n1,2\n", "the name '' is empty"),
         ("a,b\n", "needs a header"),
     ],
 )

@@ -68,19 +68,23 @@ def schema(kind: Literal["incident", "report"]) -> None:
 
 @app.command(group=_ANALYST, name="detect")
 def run_detect(
-    method: Annotated[str, Parameter(help="farrington-flexible, ears-c1, bayes1, cusum, glr-pois, glr-nb, ...")],
+    method: Annotated[str, Parameter(help="farrington-flexible, farrington, ears-c1, bayes1, rki1, cusum, glr-pois, glr-nb, ...")],
     table: Annotated[Path, Parameter(help="CSV table: a header of series names, a row for each time step.")],
     *,
     weeks: Annotated[str, Parameter(help="FIRST:LAST judged step, from 1 (default: all with enough history).")] = "",
     set_: Annotated[tuple[str, ...], Parameter(name="--set", help="A setting, NAME=VALUE, by R's name or ours.")] = (),
     frequency: Annotated[int, Parameter(help="Time steps in a year.")] = 52,
+    start: Annotated[str, Parameter(help="The first row's time, YEAR:STEP or a date; said with the judged range.")] = "",
     population: Annotated[Path | None, Parameter(help="CSV table of the population, for populationOffset.")] = None,
-    out: Annotated[Path, Parameter(name=["--out", "-o"], help="CSV file; - for standard output.")] = Path("-"),
+    mu0: Annotated[Path | None, Parameter(help="CSV table of expectations, for cusum and glr charts.")] = None,
+    out: Annotated[
+        Path, Parameter(name=["--out", "-o"], allow_leading_hyphen=True, help="CSV file; - for standard output.")
+    ] = Path("-"),
 ) -> None:
     """Apply a method to any table of counts."""
     from earlywarning.cli.detect import run_detect as run  # noqa: PLC0415  # a command loads only what it needs
 
-    run(method, table, weeks, set_, frequency, population, out)
+    run(method, table, weeks, set_, frequency, start, population, mu0, out)
 
 
 @app.command(group=_ANALYST, name="backtest")

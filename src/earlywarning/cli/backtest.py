@@ -2,70 +2,112 @@
 
 import sys
 import time
-from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-
-import msgspec
+from typing import IO
 
 from earlywarning.cli.place import OperatorError
-from earlywarning.core.calendar import LocalCalendar, day_number
-from earlywarning.core.engine import Engine
-from earlywarning.lab.backtest import backtest, read_events, read_registers, write_alerts
+from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.events import AnyEvent
+from earlywarning.lab.backtest import Backtest, backtest, write_alerts
+from earlywarning.lab.backtest_files import UNKNOWN, Refused, read_events, read_registers
 from earlywarning.runtimes.assembly import engine_settings
-from earlywarning.settings import Settings, load_settings, parse_settings
+from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.settings import Settings, load_settings, parse_settings, with_values
 
-_CODE = "0000"  # a municipality whose code is not known
+_PLAIN = '[municipality]\ncode = "{code}"\nname = "{code}"\n[events]\noldest = 1970-01-02\n'
 
 
 def run_backtest(
     areas: Path,
     categories: Path,
-    events: tuple[Path, ...],
+    events: Sequence[Path],
     first: date,
     last: date | None,
     budget: float | None,
     settings_file: Path | None,
+    values: Sequence[str],
     mapping_name: str,
     out: Path,
 ) -> None:
     """Judge a history and write its alerts; says on standard error how many there were."""
     begun = time.perf_counter()
-    settings = load_settings(settings_file) if settings_file else _plain_settings()
-    if budget is not None:
-        settings = _with_budget(settings, budget)
-    mapping = settings.mappings.get(mapping_name) if mapping_name else None
+    given = _with(load_settings(settings_file), values, budget, str(settings_file)) if settings_file else None
+    plain = given or _with(_plain_settings(UNKNOWN), values, budget, "--set")
+    mapping = plain.mappings.get(mapping_name) if mapping_name else None
     if mapping_name and mapping is None:
-        raise OperatorError(f"there is no mapping {mapping_name!r} in the settings")
-    register, tree = read_registers(areas, categories, settings.municipality.code)
-    rejected: Counter[str] = Counter()
-    zone = settings.municipality.timezone
-    supply = read_events(events, settings.municipality.code, zone, mapping, rejected)
-    chosen = engine_settings(settings, datetime.now(UTC))
-    chosen = chosen._replace(watch=chosen.watch._replace(first_judged=day_number(first)))
-    engine = Engine(register, tree, LocalCalendar(zone), chosen)
-    found = backtest(engine, supply, first, last)
-    rejected.update(found.rejected)
+        known = ", ".join(plain.mappings) or "none"
+        raise OperatorError(f"there is no mapping {mapping_name!r} in the settings; there are: {known}")
+    with _target(out) as target:
+        refused = Refused.none()
+        zone, code = plain.municipality.timezone, plain.municipality.code
+        supply = read_events(
+            events, zone, municipality=code, mapping=mapping, mapping_name=mapping_name, refused=refused
+        )  # fmt: skip
+        if not supply:
+            raise OperatorError("\n".join(["there are no events to judge", *refused.words()]))
+        settings = given or _with(_plain_settings(_code_of(supply)), values, budget, "--set")
+        own = settings.municipality
+        register, tree = read_registers(areas, categories, own.code, own.name)
+        chosen = engine_settings(settings, datetime.now(UTC))
+        found = backtest(register, tree, LocalCalendar(zone), chosen, supply, first, last, day_calendar(settings))
+        write_alerts(found, register, target)
+    print("\n".join(_said(found, refused, last, settings, time.perf_counter() - begun)), file=sys.stderr)
+
+
+def _said(found: Backtest, refused: Refused, last: date | None, settings: Settings, seconds: float) -> list[str]:
+    said = [
+        f"{found.events:,} events; judged {found.first} to {found.last}, each day with what had been recorded by then",
+        f"{len(found.alerts)} alerts in {found.weeks:.1f} weeks, {found.per_week:.2f} a week "
+        f"(a budget of {settings.alerts.false_alarms_per_week:g} false ones a week)",
+    ]
+    said += [f"  {n} {tendency}" for tendency, n in found.tendencies.most_common()]
+    said += [f"  {line}" for line in [*refused.words(), *found.refused.words()]]
+    if last is not None and found.last < last:
+        said.append(f"  nothing was recorded after {found.last}: judged up to that day")
+    return [*said, f"  {seconds:.0f} s"]
+
+
+@contextmanager
+def _target(out: Path) -> Iterator[IO[str]]:
+    """The file for the alerts: opened before the long work, so that a wrong path is found at once; there when it is done."""
     if str(out) == "-":
-        write_alerts(found, register, sys.stdout)
-    else:
-        with out.open("w", encoding="utf-8", newline="") as file:
-            write_alerts(found, register, file)
-    said = [f"{found.events:,} events; {len(found.alerts)} alerts in {found.weeks:.1f} weeks, {found.per_week:.2f} a week"]
-    said += [f"  {n} {tendency}" for tendency, n in Counter(a.tendency for a in found.alerts).most_common()]
-    said += [f"  {n:,} events left out: {rule}" for rule, n in rejected.most_common()]
-    if not engine.watch.ready:
-        said.append(f"  nothing was judged: less than {chosen.watch.min_years} years of history lie before {first}")
-    said.append(f"  {time.perf_counter() - begun:.0f} s")
-    print("\n".join(said), file=sys.stderr)
+        yield sys.stdout
+        return
+    if out.is_dir():
+        raise OperatorError(f"--out {out}: is a folder; name a file in it")
+    part = out.with_name(f"{out.name}.part")
+    try:
+        file = part.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise OperatorError(f"--out {out}: cannot be written ({error.strerror}); name a file in a folder that exists") from error
+    try:
+        with file:
+            yield file
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _plain_settings() -> Settings:
-    text = f'[municipality]\ncode = "{_CODE}"\nname = "-"\n[events]\noldest = 1970-01-02\n'
-    return parse_settings(text, file="settings", folder=Path())
+def _with(settings: Settings, values: Sequence[str], budget: float | None, file: str) -> Settings:
+    """The settings with what the command line says."""
+    chosen: dict[str, str] = {}
+    for one in values:
+        name, found, value = one.partition("=")
+        if not found:
+            raise OperatorError(f"--set {one}: write it as NAME=VALUE, such as detection.min_count=4")
+        chosen[name.strip()] = value.strip()
+    if budget is not None:
+        chosen["alerts.false_alarms_per_week"] = repr(float(budget))
+    return with_values(settings, chosen, file) if chosen else settings
 
 
-def _with_budget(settings: Settings, budget: float) -> Settings:
-    if not 0 < budget <= 1000:
-        raise OperatorError(f"--budget {budget:g}: false alarms a week must be above 0 and at most 1000")
-    return msgspec.structs.replace(settings, alerts=msgspec.structs.replace(settings.alerts, false_alarms_per_week=float(budget)))
+def _plain_settings(code: str) -> Settings:
+    return parse_settings(_PLAIN.format(code=code), file="settings", folder=Path())
+
+
+def _code_of(events: Sequence[AnyEvent]) -> str:
+    """Whose events they are, where no settings say it: that of the first event."""
+    return events[0].municipality

@@ -1,40 +1,94 @@
 """`earlywarning detect`: a method applied to a table of counts."""
 
 import csv
+import re
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import date, timedelta
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 
 from earlywarning.cli.place import OperatorError
 from earlywarning.core.detectors.status import DetectorError
-from earlywarning.lab.counts_table import TableError, read_counts
+from earlywarning.lab.counts_table import CountsTable, TableError, read_counts
 from earlywarning.lab.detect import COLUMNS, detect
+
+_SERIES = re.compile(r"\bseries (\d+)\b")
 
 
 def run_detect(
-    method: str, table: Path, weeks: str, given: tuple[str, ...], frequency: int, population: Path | None, out: Path
-) -> None:
+    method: str, table: Path, weeks: str, given: tuple[str, ...], frequency: int, start: str, population: Path | None,
+    mu0: Path | None, out: Path,
+) -> None:  # fmt: skip
     """Judge the steps of a table and write a row for each series and step."""
     first, last = _span(weeks)
+    named = _Steps(start, max(frequency, 1))
     try:
         counts = read_counts(table)
-        people = None if population is None else read_counts(population, whole=False)
-        if people is not None and people.counts.shape != counts.counts.shape:
-            raise OperatorError(f"{population}: must have the series and steps of {table}")
-        found, steps = detect(method, counts.counts, first, last, given, None if people is None else people.counts, frequency)
-    except (TableError, DetectorError) as error:
+        people, expected = (None if file is None else _beside(file, counts, table) for file in (population, mu0))
+        if people is not None and people.shape != counts.counts.shape:
+            raise OperatorError(f"{population}: must have the {counts.counts.shape[1]} steps of {table}, not {people.shape[1]}")
+        found, steps = detect(method, counts.counts, first, last, given, people, frequency, expected)
+    except TableError as error:
         raise OperatorError(str(error)) from error
+    except DetectorError as error:
+        raise OperatorError(f"{table}: {_with_names(str(error), counts.names)}") from error
     with nullcontext(sys.stdout) if str(out) == "-" else out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
+        figures = [column.tolist() for column in found[:-1]]
         for i, name in enumerate(counts.names):
-            for j, t in enumerate(steps.tolist()):
-                figures = [column[i, j] for column in found[:-1]]
-                writer.writerow([name, t, *(_cell(v) for v in figures), found.status[i, j]])
-    if not weeks:
-        print(f"judged steps {steps[0]}:{steps[-1]}, all that have enough history", file=sys.stderr)
+            columns = zip(*(column[i] for column in figures), strict=True)
+            for t, cells, status in zip(steps.tolist(), columns, found.status[i].tolist(), strict=True):
+                writer.writerow([name, t, *map(_cell, cells), status])
+    if not weeks or start:
+        which = f"{steps[0]}:{steps[-1]}" + ("" if weeks else ", all that have enough history")
+        said = f" ({named(int(steps[0]))} to {named(int(steps[-1]))})" if start else ""
+        print(f"judged steps {which}{said}", file=sys.stderr)
+
+
+def _beside(file: Path, counts: CountsTable, table: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """A table of other figures, its series put into the order of the counts."""
+    found = read_counts(file, whole=False)
+    if missing := [name for name in counts.names if name not in found.names]:
+        raise OperatorError(f"{file}: has no series {missing[0]!r}; it must have those of {table}")
+    return found.counts[[found.names.index(name) for name in counts.names]]
+
+
+def _with_names(message: str, names: Sequence[str]) -> str:
+    """A detector counts series from 0; a reader knows them by their names."""
+    return _SERIES.sub(lambda m: f"series {names[int(m[1])]!r}" if int(m[1]) < len(names) else m[0], message)
+
+
+class _Steps:
+    """How a step is called, given what the first one is called."""
+
+    def __init__(self, start: str, frequency: int) -> None:
+        self.frequency = frequency
+        self.day: date | None = None
+        self.year = self.step = 1
+        year, colon, step = start.partition(":")
+        if colon and year.isdecimal() and step.isdecimal() and 1 <= int(step) <= frequency:
+            self.year, self.step = int(year), int(step)
+            return
+        try:
+            self.day = date.fromisoformat(start or "2001-01-01")
+        except ValueError:
+            raise OperatorError(
+                f"--start {start!r}: must be YEAR:STEP, step 1 to {frequency}, such as 2001:1, or a date, such as 2001-01-01"
+            ) from None
+
+    def __call__(self, t: int) -> str:
+        steps = self.step - 1 + t - 1
+        if self.day is None:
+            return f"{self.year + steps // self.frequency}:{steps % self.frequency + 1}"
+        if self.frequency == 12:
+            months = self.day.month - 1 + t - 1
+            return f"{self.day.year + months // 12}-{months % 12 + 1:02}"
+        return (self.day + timedelta(days=(t - 1) * (1 if self.frequency >= 365 else 7))).isoformat()
 
 
 def _span(weeks: str) -> tuple[int | None, int | None]:
@@ -47,4 +101,4 @@ def _span(weeks: str) -> tuple[int | None, int | None]:
 
 
 def _cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.12g}"
+    return "" if isnan(value) else f"{value:.12g}"  # NaN: the method has no such figure

@@ -16,11 +16,12 @@ from earlywarning.core.alert_record import Alert, AlertChange, Change, Role, Sig
 from earlywarning.core.calendar import date_of, day_number, instant_of
 from earlywarning.core.detectors.status import status_number, status_text
 from earlywarning.core.scope import Block, Scope
-from earlywarning.core.watch import Judged, Watch
+from earlywarning.core.watch import NEARLY, Judged, Watch
 
 SCANNED = ("surge", "cluster", "shift")  # tendencies that the scan finds
 OF_WEEKS = ("apart", "drift")  # tendencies that a single correction does not take back
 OF_WEEKS_SETTLE = 28  # days: they are looked at once a week, and come and go about their threshold
+MOST_BLOCKS = 64  # of a day that alerts choose from
 SHIFT_DAYS = 14  # a window of so many days tells of a lasting shift rather than a surge
 
 
@@ -170,25 +171,26 @@ class AlertBook:
         return over
 
     def _take_over(self, watch: Watch, day: int) -> None:
-        """Each alert takes over the most unusual block of the day that meets its own, if that is more unusual than all it saw."""
-        if not any(case.today for case in self.cases.values()):
-            return
+        """Each alert takes over the most unusual block of the day that meets its own; of nearly equal ones the most specific."""
         waiting = sorted((c for c in self.cases.values() if c.today), key=lambda c: (-c.lead.score, c.alert_id))
-        found = watch.beyond()
+        found = watch.beyond() if waiting else None
         if found is None:
             return
-        for i in range(len(found.score)):
-            block = watch.block(found, i)
-            case = next((c for c in waiting if self.scope.share(c.block, block)), None)
-            if case is None:
+        blocks = [watch.block(found, i) for i in range(min(len(found.score), MOST_BLOCKS))]
+        free = list(range(len(blocks)))
+        for case in waiting:
+            own = [i for i in free if self.scope.share(case.block, blocks[i])]
+            if not own:
                 continue
-            signal = watch.signal(found, i)
-            if signal.block != case.block and signal.score > case.lead.score:
+            near = [i for i in own if found.score[i] >= found.score[own[0]] - NEARLY]
+            best = max(near, key=lambda i: (self.scope.depth(blocks[i]), found.score[i], -i))
+            free = [i for i in free if not self.scope.share(blocks[best], blocks[i])]
+            signal = watch.signal(found, best)
+            margin = NEARLY * (self.scope.depth(case.block) - self.scope.depth(signal.block))
+            if signal.block != case.block and signal.score > case.lead.score + min(max(margin, -NEARLY), NEARLY):
                 case.block, case.dirty, case.updated_day = signal.block, True, day
                 case.today = [signal, *[j for j in watch.judge(signal.block) if j.score >= 0 and j.window != signal.window]]
-            waiting.remove(case)
-            if not waiting:
-                return
+                case.peak = None  # it was of the former block, and no more unusual
 
     # ---- records --------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,33 @@
-"""What a runtime keeps: the pages and alerts that changed, and the dead letters, together or not at all."""
+"""What an engine answers with: what became of each event, and what a runtime keeps together or not at all."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from earlywarning.core.alert_record import Alert, AlertChange
+from earlywarning.core.events import Rejection
+from earlywarning.core.intake import Outcome
+
+Ints = NDArray[np.int64]
+
+
+class Ingested(NamedTuple):
+    """What became of each event of a batch, in its order, and why some were rejected.
+
+    tally: how many events let in had which (kind, source, outcome).
+    lateness: for the kinds of the events let in, how many hours later than it happened each was recorded.
+    newest: by source, the hour (since the epoch) of its newest recording.
+    """
+
+    outcomes: list[Outcome]
+    rejections: list[Rejection]
+    tally: Mapping[tuple[str, str, str], int] = {}
+    lateness: tuple[NDArray[np.int8], Ints] = (np.empty(0, np.int8), np.empty(0, np.int64))
+    newest: Mapping[str, int] = {}
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

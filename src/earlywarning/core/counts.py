@@ -4,8 +4,6 @@ A series is (kind of source, area of any level, category of any level). Counts a
 sums are exact and do not depend on the order in which events arrive.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -132,18 +130,6 @@ class CountCube:
         return np.asarray(
             self._sums[np.ix_(self.upto(last_days), series)] - self._sums[np.ix_(self.upto(last_days - length), series)]
         )
-
-    def windows(self, series: Ints, last_days: Ints, lengths: Sequence[int]) -> Ints:
-        """Units in windows of several lengths ending on last_days: (len(lengths), len(last_days), len(series)).
-
-        series: numbers in rising order, each once.
-        """
-        starts = [self.upto(last_days - length) for length in lengths]
-        rows, place = np.unique(np.concatenate([self.upto(last_days), *starts]), return_inverse=True)
-        # All series in their order need no picking out.
-        sums = self._sums[rows] if len(series) == self.series else self._sums[rows[:, None], series]
-        place = place.reshape(len(lengths) + 1, len(last_days))
-        return np.asarray(sums[place[0]] - sums[place[1:]])
 
     def window_all(self, last_day: int, length: int) -> Ints:
         """Units in the window ending on last_day, for all series: (series,)."""

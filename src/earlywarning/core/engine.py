@@ -7,7 +7,6 @@ how the events were cut into batches.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from earlywarning.core.alerts import AlertBook, Case
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.changes import Changes
+from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.counts import CountCube, SeriesSpace
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
@@ -32,21 +31,6 @@ from earlywarning.core.tallies import EngineSettings, Entries, Tallies
 from earlywarning.core.watch import Cover, DayKinds, Watch
 
 Ints = NDArray[np.int64]
-
-
-class Ingested(NamedTuple):
-    """What became of each event of a batch, in its order, and why some were rejected.
-
-    tally: how many events let in had which (kind, source, outcome).
-    lateness: for the kinds of the events let in, how many hours later than it happened each was recorded.
-    newest: by source, the hour (since the epoch) of its newest recording.
-    """
-
-    outcomes: list[Outcome]
-    rejections: list[Rejection]
-    tally: Mapping[tuple[str, str, str], int] = {}
-    lateness: tuple[NDArray[np.int8], Ints] = (np.empty(0, np.int8), np.empty(0, np.int64))
-    newest: Mapping[str, int] = {}
 
 
 class Engine:
@@ -311,7 +295,7 @@ class Engine:
         """Open an alert for each signal that none covers, the most unusual first."""
         assert self.today is not None  # noqa: S101  # started
         while (found := self._beyond(areas)) is not None:
-            self.book.open(self.watch.signal(found), self.today, hour, self.settings.alerts, self.watch)
+            self.book.open(self.watch.signal(found, self.watch.leading(found)), self.today, hour, self.settings.alerts, self.watch)
 
     def _follow(self) -> None:
         assert self.today is not None  # noqa: S101  # started
@@ -394,9 +378,10 @@ class Engine:
                 self.codes[name].append(code)
         return np.array([known[c] for c in codes], dtype=np.int64)
 
-    def configure(self, settings: EngineSettings) -> None:
+    def configure(self, settings: EngineSettings, day_kinds: DayKinds | None = None) -> None:
         """Put new settings in force: counts and thresholds are made anew from the ledger, alerts go on."""
         self.settings = settings
+        self.tallies.day_kinds = day_kinds
         if self.today is not None:
             self.tallies.recount(self.today, settings)
 

@@ -67,10 +67,10 @@ class Scope:
         return bool((self.inside | self.inside.T)[a].any() and (self.part | self.part.T)[b].any())
 
     def depth(self, block: Block) -> int:
-        """How specific a block is: levels of its least specific area and category below their roots."""
+        """How specific a block is: levels of its least specific area and category below their roots, less one for several."""
         areas = (self.space.area_ancestors[list(block.areas)] >= 0).sum(1).min()
         categories = (self.space.category_ancestors[list(block.categories)] >= 0).sum(1).min()
-        return int(areas + categories) - 2
+        return int(areas + categories) - 2 - (len(block.areas) > 1) - (len(block.categories) > 1)
 
     def series(self, block: Block) -> Ints:
         """The series that add up to a block."""

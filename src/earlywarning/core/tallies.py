@@ -48,14 +48,14 @@ class Tallies:
         self, scope: Scope, ledger: Ledger, calendar: LocalCalendar, settings: EngineSettings, day_kinds: DayKinds | None = None
     ) -> None:
         self._scope, self._space, self._ledger, self._calendar = scope, scope.space, ledger, calendar
-        self._day_kinds = day_kinds
+        self.day_kinds = day_kinds
         self._begin(settings)
 
     def _begin(self, settings: EngineSettings) -> None:
         self._settings = settings
         self.cube = CountCube(len(self._space))
         budget = settings.watch.false_alarms_per_week * (1 - settings.tendencies.share)
-        self.watch = Watch(self._scope, self.cube, settings.watch._replace(false_alarms_per_week=budget), self._day_kinds)
+        self.watch = Watch(self._scope, self.cube, settings.watch._replace(false_alarms_per_week=budget), self.day_kinds)
         self.arrivals = Arrivals(self._space.category_ancestors, self._space.kinds)
         self.tendencies = Tendencies(self._scope, self.cube, settings.tendencies, settings.watch.false_alarms_per_week)
         self._arriving: list[Ints] = []  # rows that arrived today

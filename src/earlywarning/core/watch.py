@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.budget import Threshold, calibrate
-from earlywarning.core.calendar import UNIT
+from earlywarning.core.calendar import UNIT, dates_of
 from earlywarning.core.counts import CountCube
 from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile, profile_variance
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
@@ -31,6 +31,7 @@ HALF_WIDTH = 3  # weeks to either side that count as the same weeks of an earlie
 REFIT = 28  # days from one fit to the next
 SLOW_GUARD = 27 * 7 + REFIT  # days: half a year of weeks that are tested for drift, at any time between two fits
 _MONDAY = 4  # 1970-01-05
+NEARLY = 0.5  # powers of ten of score that a more specific block may lie behind
 _FEWEST = 8.0  # events in the history of a category that is watched
 _COVERED = 0.05  # of a block's expectation left over by open alerts, below which the rest is not judged
 
@@ -123,10 +124,11 @@ class Watch:
         return int(min(self.settings.years, max((weeks - HALF_WIDTH) // 52, 0)))
 
     def kinds_of(self, first_day: int, last_day: int) -> Floats:
-        """Day kinds of some days: (days, kinds)."""
+        """Day kinds of some days, and days on which unknown dates are booked: (days, kinds)."""
+        booked = booking_days(first_day, last_day)
         if self._day_kinds is None:
-            return np.zeros((last_day - first_day + 1, 0))
-        return self._day_kinds(first_day, last_day)
+            return booked
+        return np.concatenate([self._day_kinds(first_day, last_day), booked], axis=1)
 
     def _fit(self, day: int, arrivals: Arrivals) -> None:
         settings = self.settings
@@ -260,6 +262,19 @@ class Watch:
         left = np.where(gone, 0.0, left)
         return np.where(gone, 0.0, rest(observed)), left, left * variance / np.maximum(expectation, 1e-12)
 
+    def leading(self, found: Blocks) -> int:
+        """Which of the blocks found speaks: of those that meet the most unusual one, and are within half a power of ten of it,
+        the most specific. A place whose events nearly all lie in one of its parts is better called by that part."""
+        top = self.block(found, 0)
+        depth, best = self.scope.depth(top), 0
+        for i in range(1, len(found.score)):
+            if found.score[i] < found.score[0] - NEARLY:
+                break
+            block = self.block(found, i)
+            if self.scope.depth(block) > depth and self.scope.share(top, block):
+                depth, best = self.scope.depth(block), i
+        return best
+
     def block(self, found: Blocks, i: int) -> Block:
         """What one of the blocks found is about."""
         assert self.watched is not None  # noqa: S101  # ready
@@ -330,6 +345,17 @@ class Watch:
             return float("nan")
         ends = [last_day - y * YEAR + w * WEEK for y in range(1, years + 1) for w in range(-HALF_WIDTH, HALF_WIDTH + 1)]
         return float(self.cube.window(self.scope.series(block), np.array(ends), length).sum(1).mean() / UNIT)
+
+
+def booking_days(first_day: int, last_day: int) -> Floats:
+    """The first of each month, and 1 January: what happened at an unknown time is often booked there. (days, 2), 0 or 1.
+
+    As columns of the profile they take up, for each category, as much as its own past shows: nothing for a clean source.
+    """
+    dates = dates_of(range(first_day, last_day + 1))
+    first = np.array([d.day == 1 for d in dates], dtype=np.float64)
+    year = np.array([(d.month, d.day) == (1, 1) for d in dates], dtype=np.float64)
+    return np.stack([first, year], axis=1)
 
 
 def _observed_days(counts: NDArray[np.float32], watched: Watched) -> NDArray[np.bool_]:

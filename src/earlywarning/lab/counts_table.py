@@ -1,6 +1,7 @@
 """A table of counts: a header of series names, a row for each time step."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,12 @@ def read_counts(path: Path, *, whole: bool = True) -> CountsTable:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            rows = [row for row in csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ",") if row]
+            reader = csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
+            rows, lines = [], []
+            for row in reader:
+                if row:
+                    rows.append(row)
+                    lines.append(reader.line_num)
     except OSError as error:
         raise TableError(f"{path}: cannot be opened ({error.strerror})") from error
     except (UnicodeError, csv.Error) as error:
@@ -35,15 +41,18 @@ def read_counts(path: Path, *, whole: bool = True) -> CountsTable:
     if len(rows) < 2:
         raise TableError(f"{path}: needs a header of series names and a row for each time step")
     names = tuple(cell.strip() for cell in rows[0])
-    if twice := [name for name in names if names.count(name) > 1 or not name]:
-        raise TableError(f"{path}, line 1: the name {twice[0]!r} is empty or stands twice; series need names of their own")
+    if twice := [name for name, times in Counter(names).items() if times > 1 or not name]:
+        raise TableError(f"{path}, line {lines[0]}: the name {twice[0]!r} is empty or stands twice; series need names of their own")
     values = np.full((len(names), len(rows) - 1), np.nan)
-    for step, row in enumerate(rows[1:]):
+    for step, (row, line) in enumerate(zip(rows[1:], lines[1:], strict=True)):
         if len(row) != len(names):
-            raise TableError(f"{path}, line {step + 2}: {len(row)} columns where the header has {len(names)}")
+            raise TableError(f"{path}, line {line}: {len(row)} columns where the header has {len(names)}")
+        if "".join(row).isdecimal() and all(row):  # whole numbers only, as nearly all lines
+            values[:, step] = np.array(row, dtype=np.float64)
+            continue
         for i, cell in enumerate(row):
             if cell.strip() not in _MISSING:
-                values[i, step] = _number(cell.strip(), whole, f"{path}, line {step + 2}, series {names[i]!r}")
+                values[i, step] = _number(cell.strip(), whole, f"{path}, line {line}, series {names[i]!r}")
     return CountsTable(names, values)
 
 

@@ -14,6 +14,7 @@ from earlywarning.core.engine import Engine
 from earlywarning.core.events import KINDS, ORIGINS
 from earlywarning.core.tallies import EngineSettings
 from earlywarning.core.watch import WatchSettings
+from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.settings import Settings, SettingsError
 
 _OLDEST_YEARS = 15  # what is older than this is taken for a wrong date unless the settings say otherwise
@@ -81,4 +82,5 @@ def engine_settings(settings: Settings, today: datetime) -> EngineSettings:
 def make_engine(settings: Settings, today: datetime) -> Engine:
     """An empty engine for these settings. Raises RegisterError, SettingsError, CalendarError."""
     calendar = LocalCalendar(settings.municipality.timezone)
-    return Engine(area_register(settings), category_tree(settings), calendar, engine_settings(settings, today))
+    chosen = engine_settings(settings, today)
+    return Engine(area_register(settings), category_tree(settings), calendar, chosen, day_calendar(settings))

@@ -21,6 +21,7 @@ from earlywarning.core.events import Rejection, decode_mappings
 from earlywarning.core.intake import Outcome
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.assembly import engine_settings, make_engine
+from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.settings import Settings, SettingsError, watch_settings
 from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
@@ -256,7 +257,7 @@ class Service:
                 self._restore(engine)
                 self.engine = engine
             else:
-                self.engine.configure(engine_settings(settings, now))
+                self.engine.configure(engine_settings(settings, now), day_calendar(settings))
             self.settings = settings
             self.store.add_settings_version(settings.version, settings.text, now)
         log.info("settings in force", version=settings.version)

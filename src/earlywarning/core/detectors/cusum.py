@@ -2,6 +2,9 @@
 
 C(t) = max(0, C(t-1) + z(t) - k), alarm when C(t) >= h, where z makes the count roughly standard normal. Rossi, Lampugnani &
 Marchi 1999, Statistics in Medicine 18:2111 (rossi); Anscombe 1953, and its negative binomial kind (Hilbe 1994).
+`r_compat` repeats algo.cusum of R's surveillance 1.20.3: no restart after an alarm, so that one outbreak keeps the chart on;
+bounds by its closed forms (that of anscombe2nd has the wrong sign of a power, that of anscombeNegBin is not a count); the
+hypergeometric function of anscombeNegBin from a table in steps of 0.01, without an answer beyond alpha * count = 100.
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from scipy.special import hyp2f1
 from earlywarning.core.detectors.status import DetectorError
 
 Floats = NDArray[np.float64]
-Transform = Literal["standard", "rossi", "anscombe", "anscombe2nd", "pearsonNegBin", "anscombeNegBin"]
+Transform = Literal["standard", "rossi", "anscombe", "anscombe2nd", "pearsonNegBin", "anscombeNegBin", "none"]
 _HALVINGS = 60
 
 
@@ -22,7 +25,7 @@ _HALVINGS = 60
 class CusumSettings:
     """k reference value, h decision limit. alpha: variance = m + alpha m^2 of the negative binomial transforms (at most).
 
-    reset: whether the chart starts anew after an alarm; R's does not, so that one outbreak keeps it on.
+    reset: whether the chart starts anew after an alarm; with r_compat it never does.
     """
 
     k: float = 1.04
@@ -30,6 +33,7 @@ class CusumSettings:
     transform: Transform = "standard"  # trans
     alpha: float = 0.1
     reset: bool = True
+    r_compat: bool = False
 
     def check(self) -> None:
         """Raises DetectorError naming what is out of range."""
@@ -40,7 +44,10 @@ class CusumSettings:
 
 
 class CusumChart(NamedTuple):
-    """(series, steps) each. upper_bound: the count at which the chart would have reached its limit."""
+    """(series, steps) each. upper_bound: the count at which the chart would have reached its limit.
+
+    With r_compat the statistic is NaN where R has no number: from a step with an expectation of 0 on, among others.
+    """
 
     statistic: Floats
     upper_bound: Floats
@@ -53,20 +60,23 @@ def cusum(counts: Floats, expected: Floats, settings: CusumSettings) -> CusumCha
     x, m = np.asarray(counts, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     if x.ndim != 2 or x.shape != m.shape:
         raise DetectorError(f"counts and expected must be (series, steps) alike, not {x.shape} and {m.shape}")
-    for name, values, low in (("count", x, 0.0), ("expectation", m, 1e-300)):
+    for name, values, low in (("count", x, 0.0), ("expectation", m, 0.0 if settings.r_compat else 1e-300)):
         wrong = ~(np.isfinite(values) & (values >= low))
         if wrong.any():
             i, step = np.argwhere(wrong)[0].tolist()
             raise DetectorError(f"series {i} has the {name} {values[i, step]:g} in step {step}; a chart needs {name}s without gaps")
-    z = _deviate(x, m, settings)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = _deviate(x, m, settings)
     statistic, before = np.zeros(x.shape), np.zeros(x.shape)
     running = np.zeros(len(x))
     for t in range(x.shape[1]):  # a chart is a recursion over time; the series go side by side
         before[:, t] = running
         running = np.maximum(0.0, running + z[:, t] - settings.k)
         statistic[:, t] = running
-        if settings.reset:
+        if settings.reset and not settings.r_compat:
             running = np.where(running >= settings.h, 0.0, running)
+    if settings.r_compat:
+        return CusumChart(statistic, _bound_in_r(statistic, before, m, settings), statistic >= settings.h)
     return CusumChart(statistic, _count_at(settings.h + settings.k - before, m, settings), statistic >= settings.h)
 
 
@@ -85,11 +95,43 @@ def _deviate(x: Floats, m: Floats, settings: CusumSettings) -> Floats:
             return np.asarray((x - m) / np.sqrt(m + a * m * m))
         case "anscombeNegBin":
             # The integral of (t + a t^2)^(-1/3), the negative binomial's variance to the power -1/3, from m to x.
-            return np.asarray((_anscombe(x, a) - _anscombe(m, a)) / (m + a * m * m) ** (1 / 6))
+            integral = _anscombe_in_r if settings.r_compat else _anscombe
+            return np.asarray((integral(x, a) - integral(m, a)) / (m + a * m * m) ** (1 / 6))
+        case "none":
+            return x
 
 
 def _anscombe(x: Floats, a: float) -> Floats:
     return np.asarray(1.5 * np.cbrt(x) ** 2 * hyp2f1(1 / 3, 2 / 3, 5 / 3, -a * x))
+
+
+def _anscombe_in_r(x: Floats, a: float) -> Floats:
+    """By R's table: the nearest hundredth of a * x up to 10, linear between whole numbers up to 100, nothing beyond."""
+    z = np.minimum(a * x, 101.0)
+    floor = np.floor(z)
+    near = hyp2f1(1 / 3, 2 / 3, 5 / 3, -np.rint(z * 100) / 100)
+    low, high = (hyp2f1(1 / 3, 2 / 3, 5 / 3, -(floor + k)) for k in (0, 1))
+    value = np.where(z <= 10, near, np.where(z <= 100, low + (high - low) * (z - floor), np.nan))
+    return np.asarray(1.5 * np.cbrt(x) ** 2 * value)
+
+
+def _bound_in_r(now: Floats, before: Floats, m: Floats, settings: CusumSettings) -> Floats:
+    room, a = settings.h + settings.k - before, settings.alpha
+    with np.errstate(invalid="ignore"):
+        match settings.transform:
+            case "standard":
+                bound = np.ceil(np.sqrt(m) * room + m)
+            case "rossi":
+                bound = 2 * np.sqrt(m) * room + 5 * m - 2 * np.sqrt(4 * m**2 + 2 * m**1.5 * room)
+            case "anscombe":
+                bound = np.maximum(2 / 3 * m ** (1 / 6) * room + np.cbrt(m) ** 2, 0) ** 1.5
+            case "anscombe2nd":
+                bound = np.maximum(2 / 3 * m ** (1 / 6) * room + np.cbrt(m) ** 2 - np.cbrt(m) / 9, 0) ** 1.5
+            case "pearsonNegBin":
+                bound = np.sqrt(m + a * m * m) * room + m
+            case _:
+                bound = settings.h - now
+        return np.where(np.isnan(bound), 0.0, np.maximum(bound, 0))
 
 
 def _count_at(z: Floats, m: Floats, settings: CusumSettings) -> Floats:

@@ -3,19 +3,22 @@
 For each possible onset k the likelihood of a raised level from k to now is held against the expected one; the statistic is
 the largest log ratio, the onset is where it lies, and the chart starts anew after an alarm. Hoehle & Paul 2008, Computational
 Statistics & Data Analysis 52:4357. With a fixed change theta it is the CUSUM of log likelihood ratios (Page 1954, Lorden 1971).
+`r_compat` repeats algo.glrpois and algo.glrnb of R's surveillance 1.20.3: see `glr_in_r`.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from earlywarning.core.detectors import glr_in_r, glr_search
 from earlywarning.core.detectors.status import DetectorError
 
 Floats = NDArray[np.float64]
-_NEWTON = 40
-_LARGEST_CHANGE = 8.0  # log: a level raised more than 3,000 times is raised enough
+_CHUNK = 64  # series charted together: their arrays hold a number for each step, onset and step since
+_MOST_CASES = 2.0**40
+Ret = Literal["value", "cases"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class GlrSettings:
     window: int = -1  # M
     shortest: int = 1  # Mtilde
     theta: float | None = None  # log change that is known; None: the likeliest one
-    r_compat: bool = False  # with a window and Poisson counts R leaves out the newest onset that `shortest` allows
+    ret: Ret = "value"  # "cases": also the least count that would have raised an alarm (Poisson, or theta known)
+    r_compat: bool = False
 
     def check(self) -> None:
         """Raises DetectorError naming what is out of range."""
@@ -34,6 +38,7 @@ class GlrSettings:
             (self.threshold > 0, f"threshold = {self.threshold}: must be above 0"),
             (self.window == -1 or self.window >= 1, f"window = {self.window}: -1 for all onsets, or at least 1"),
             (self.shortest >= 1, f"shortest = {self.shortest}: at least 1 step"),
+            (self.ret in get_args(Ret), f"ret = {self.ret!r}: value or cases"),
             (self.theta is None or self.theta > 0, f"theta = {self.theta}: a raised level has a change above 0"),
         ]
         for fine, problem in rules:
@@ -42,12 +47,16 @@ class GlrSettings:
 
 
 class GlrChart(NamedTuple):
-    """(series, steps) each. onset: step from which the level is raised, -1 where nothing is; change: its estimated log."""
+    """(series, steps) each. onset: step from which the level is raised, -1 where nothing is; change: its estimated log.
+
+    cases: the least count that would have raised an alarm, fractional where theta is known; NaN unless asked for.
+    """
 
     statistic: Floats
     alarm: NDArray[np.bool_]
     onset: NDArray[np.int64]
     change: Floats
+    cases: Floats
 
 
 def glr(counts: Floats, expected: Floats, settings: GlrSettings, alpha: Floats | None = None) -> GlrChart:
@@ -59,52 +68,97 @@ def glr(counts: Floats, expected: Floats, settings: GlrSettings, alpha: Floats |
     settings.check()
     y, mu = _checked(counts, expected)
     size = np.zeros(len(y)) if alpha is None else np.asarray(alpha, dtype=np.float64)
-    if (size < 0).any() or size.shape != (len(y),):
+    if size.shape != (len(y),) or not (np.isfinite(size) & (size >= 0)).all():
         raise DetectorError("alpha must be one number of at least 0 for each series")
+    if settings.ret == "cases" and settings.theta is None and size.any():
+        raise DetectorError("ret = cases: needs Poisson counts (alpha = 0) or a known change theta; take ret = value")
+    parts: dict[int, GlrChart] = {}
+    order = []
+    # Poisson charts have closed forms, negative binomial ones do not: series of one kind are charted together.
+    for kind in (np.flatnonzero(size == 0), np.flatnonzero(size > 0)):
+        for begin in range(0, len(kind), _CHUNK):
+            rows = kind[begin : begin + _CHUNK]
+            order.append(rows)
+            parts[len(parts)] = _charts(y[rows], mu[rows], size[rows], settings)
+    if not order:
+        return _charts(y, mu, size, settings)
+    back = np.argsort(np.concatenate(order))
+    return GlrChart._make(np.concatenate(column)[back] for column in zip(*parts.values(), strict=True))
+
+
+def _charts(y: Floats, mu: Floats, size: Floats, settings: GlrSettings) -> GlrChart:
     series, steps = y.shape
     statistic, alarm = np.zeros((series, steps)), np.zeros((series, steps), dtype=bool)
     onset, change = np.full((series, steps), -1, dtype=np.int64), np.zeros((series, steps))
+    cases = np.full((series, steps), np.nan)
     start = np.zeros(series, dtype=np.int64)  # first step since the last alarm
-    kappa = np.zeros((series, steps))  # by onset, where Newton begins
-    running = np.zeros(series)
-    zero = np.zeros((series, 1))
-    x_sum, mu_sum = (np.concatenate([zero, np.cumsum(v, 1)], 1) for v in (y, mu))
+    searched = settings.theta is None and not settings.r_compat and bool(size.any())
+    known = glr_search.tangents(y, mu, size) if searched else None
     for n in range(steps):
         if settings.theta is not None:
-            gain = _gain(y[:, n], mu[:, n], size, np.full(series, settings.theta))
-            began = running + gain > 0
-            first = np.where(running > 0, onset[:, n - 1] if n else -1, n)
-            running = np.maximum(running + gain, 0.0)
-            statistic[:, n], onset[:, n] = running, np.where(began, first, -1)
-            change[:, n] = np.where(began, settings.theta, 0.0)
+            # What adds up to nothing begins anew, and so does the chart after an alarm.
+            held = statistic[:, n - 1] * ~alarm[:, n - 1] if n else np.zeros(series)
+            theta = np.full(series, settings.theta)
+            total = held + _gain(y[:, n], mu[:, n], size, theta)
+            first = np.where(held > 0, onset[:, n - 1] if n else -1, n)
+            now = glr_in_r.Best(np.maximum(total, 0), np.where(total > 0, first, -1), np.where(total > 0, theta, 0.0))
+            if settings.ret == "cases":
+                at_none, each = _gain(np.zeros(series), mu[:, n], size, theta), _gain(np.ones(series), mu[:, n], size, theta)
+                cases[:, n] = (settings.threshold - held - at_none) / (each - at_none)
         else:
-            late = settings.r_compat and settings.window > 0 and not size.any()
-            newest = n - settings.shortest + (0 if late else 1)
-            oldest = 0 if settings.window < 0 else max(n - settings.window, 0)
-            if newest < oldest:
-                continue
-            k = np.arange(oldest, newest + 1)
-            x, m = x_sum[:, n + 1 : n + 2] - x_sum[:, k], mu_sum[:, n + 1 : n + 2] - mu_sum[:, k]
-            if size.any():
-                kappa[:, k] = _change(y[:, oldest : n + 1], mu[:, oldest : n + 1], size, kappa[:, k], k - oldest)
-                ratio = _ratios(y[:, oldest : n + 1], mu[:, oldest : n + 1], size, kappa[:, k], k - oldest)
-                best_change = kappa[:, k]
-            else:
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    best_change = np.maximum(np.log(x / m), 0.0)
-                best_change = np.where(x > 0, best_change, 0.0)
-                ratio = x * best_change + (1 - np.exp(best_change)) * m
-            ratio = np.where(k >= start[:, None], ratio, -np.inf)
-            best = ratio.argmax(1)
-            row = np.arange(series)
-            live = ratio[row, best] > 0
-            statistic[:, n] = np.maximum(ratio[row, best], 0.0)
-            onset[:, n] = np.where(live, k[best], -1)
-            change[:, n] = np.where(live, best_change[row, best], 0.0)
-        alarm[:, n] = statistic[:, n] >= settings.threshold
+            now = _best(y, mu, size, n, start, known, settings)
+            if settings.ret == "cases":
+                cases[:, n] = _least_count(y, mu, size, n, start, known, settings)
+        statistic[:, n], onset[:, n], change[:, n] = now
+        strictly = settings.r_compat and settings.theta is not None
+        alarm[:, n] = statistic[:, n] > settings.threshold if strictly else statistic[:, n] >= settings.threshold
         start = np.where(alarm[:, n], n + 1, start)
-        running = np.where(alarm[:, n], 0.0, running)
-    return GlrChart(statistic, alarm, onset, change)
+    return GlrChart(statistic, alarm, onset, change, cases)
+
+
+def _best(
+    y: Floats, mu: Floats, size: Floats, n: int, start: NDArray[np.int64], known: glr_search.Tangents | None, settings: GlrSettings
+) -> glr_in_r.Best:
+    """The likeliest onset and change at step n of charts that began at `start`."""
+    if settings.r_compat and size.any():
+        return glr_in_r.negative_binomial_now(y, mu, size, n, start, settings.window, settings.shortest)
+    if settings.r_compat:
+        return glr_in_r.poisson_now(y, mu, n, start, settings.window, settings.shortest)
+    series, newest = len(y), n - settings.shortest + 1
+    oldest = max(int(start.min(initial=n)), 0 if settings.window < 0 else n - settings.window)
+    if newest < oldest:
+        return glr_in_r.Best(np.zeros(series), np.full(series, -1), np.zeros(series))
+    k = np.arange(oldest, newest + 1)
+    if known is not None:
+        return glr_in_r.Best(*glr_search.likeliest(y, mu, size, known, n, k, start))
+    x, m = (np.cumsum(v[:, oldest : n + 1][:, ::-1], 1)[:, ::-1][:, : len(k)] for v in (y, mu))
+    with np.errstate(divide="ignore"):
+        change = np.maximum(np.log(x / m), 0.0)
+    ratio = x * change - np.expm1(change) * m
+    ratio = np.where(k >= start[:, None], ratio, -np.inf)
+    best, row = ratio.argmax(1), np.arange(series)
+    found = ratio[row, best]
+    return glr_in_r.Best(np.maximum(found, 0), np.where(found > 0, k[best], -1), np.where(found > 0, change[row, best], 0.0))
+
+
+def _least_count(
+    y: Floats, mu: Floats, size: Floats, n: int, start: NDArray[np.int64], known: glr_search.Tangents | None, settings: GlrSettings
+) -> Floats:
+    """The least whole count of step n that raises an alarm: doubling, then halving. Infinite where none does."""
+    y = y[:, : n + 1].copy()
+
+    def enough(count: Floats) -> NDArray[np.bool_]:
+        y[:, n] = count
+        return np.asarray(_best(y, mu, size, n, start, known, settings).statistic >= settings.threshold)
+
+    low, high = np.full(len(y), -1.0), np.zeros(len(y))
+    while (short := ~enough(high) & (high < _MOST_CASES)).any():
+        low, high = np.where(short, high, low), np.where(short, np.maximum(2 * high, 1), high)
+    while (open_ := high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        fine = enough(middle)
+        high, low = np.where(open_ & fine, middle, high), np.where(open_ & ~fine, middle, low)
+    return np.where(enough(high), high, np.inf)
 
 
 def _gain(y: Floats, mu: Floats, alpha: Floats, kappa: Floats) -> Floats:
@@ -113,32 +167,6 @@ def _gain(y: Floats, mu: Floats, alpha: Floats, kappa: Floats) -> Floats:
     poisson = y * kappa - mu * np.expm1(kappa)
     negative_binomial = y * kappa - (y + 1 / a) * (np.log1p(a * mu * np.exp(kappa)) - np.log1p(a * mu))
     return np.where(alpha > 0, negative_binomial, poisson)
-
-
-def _tails(values: Floats, begins: NDArray[np.int64]) -> Floats:
-    """Sums from each begin to the end along the axis before the last: values (series, onsets, steps)."""
-    inside = np.arange(values.shape[2]) >= begins[:, None]
-    return np.asarray((values * inside).sum(2))
-
-
-def _ratios(y: Floats, mu: Floats, alpha: Floats, kappa: Floats, begins: NDArray[np.int64]) -> Floats:
-    return _tails(_gain(y[:, None], mu[:, None], alpha[:, None, None], kappa[:, :, None]), begins)
-
-
-def _change(y: Floats, mu: Floats, alpha: Floats, start: Floats, begins: NDArray[np.int64]) -> Floats:
-    """The likeliest log change since each begin, at least 0: Newton, for all series and onsets at once."""
-    kappa = start
-    a, yy, mm = np.maximum(alpha, 1e-12)[:, None, None], y[:, None], mu[:, None]
-    for _ in range(_NEWTON):
-        raised = mm * np.exp(kappa)[:, :, None]
-        score = _tails((yy - raised) / (1 + a * raised), begins)
-        bend = _tails(raised * (1 + a * yy) / (1 + a * raised) ** 2, begins)
-        step = np.clip(score / np.maximum(bend, 1e-300), -1.0, 1.0)
-        new = np.clip(kappa + step, 0.0, _LARGEST_CHANGE)
-        if (np.abs(new - kappa) < 1e-10).all():
-            return new
-        kappa = new
-    return kappa
 
 
 def _checked(counts: Floats, expected: Floats) -> tuple[Floats, Floats]:
