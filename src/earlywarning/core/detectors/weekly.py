@@ -49,7 +49,7 @@ class WeeklySettings:
     refit_every: int = 13
     profile: tuple[float, ...] = (0.5, 0.42, 0.08)
     sizes: tuple[float, ...] = (2.0, 4.0)
-    carry: float = 0.15
+    carry: float = 0.1
     most: float = 8.0
 
     def check(self) -> None:
