@@ -67,9 +67,9 @@ def power_picture(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_xticks([0.3, 0.5, 1, 2, 5, 10], ["0.3", "0.5", "1", "2", "5", "10"])
     axes.minorticks_off()
-    axes.set(xlabel="false alarms, % of quiet weeks (log scale)", ylabel="outbreaks found (POD)", ylim=(0, 0.92), xlim=(0.28, 10.7))
+    axes.set(xlabel="false alarms, % of quiet weeks (log scale)", ylabel="outbreaks found (POD)", ylim=(0, 0.98), xlim=(0.28, 10.7))
     axes.grid(color="#dddddd", lw=0.6)
-    axes.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="#dddddd", fontsize=9.5)
+    axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="#dddddd", fontsize=9)
     axes.set_title(
         f"{len(SCENARIOS)} scenarios of Noufaily et al. 2013, {len(simulations[0].quiet) * len(simulations):,} outbreaks"
     )

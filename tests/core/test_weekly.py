@@ -41,7 +41,7 @@ def test_raising_the_judged_count_never_lowers_its_score(series: int, count: int
 
 def test_raising_the_count_of_a_quiet_week_lowers_the_bound_of_the_next_and_not_without_carry() -> None:
     suspicious, quiet = np.full((1, 400), 9.0), np.full((1, 400), 9.0)
-    suspicious[0, -2] = 17
+    suspicious[0, -2] = 20
     lower, higher = (weekly(y, 398, 400, PLAIN).upper_bound[0, 1] for y in (suspicious, quiet))
     assert lower < higher
     alone = [weekly(y, 398, 400, replace(PLAIN, carry=0.0)).upper_bound[0, 1] for y in (suspicious, quiet)]
@@ -98,8 +98,8 @@ def test_the_weight_of_earlier_weeks_has_mean_one_when_nothing_happens() -> None
 
 
 def test_an_outbreak_over_two_weeks_is_found_that_neither_week_shows() -> None:
-    y = np.round(12 + 3 * np.sin(WEEK[:400] * 1.7)[None])
-    y[0, -2:] = 20, 20
+    y = np.round(13 + 3 * np.sin(WEEK[:400] * 1.7)[None])
+    y[0, -2:] = 22, 22
     judged = weekly(y, 398, 400, PLAIN)
     assert not judged.alarm[0, 0]
     assert judged.alarm[0, 1]
