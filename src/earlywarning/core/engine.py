@@ -28,7 +28,7 @@ from earlywarning.core.pages import decode_page, encode_page, join_pages
 from earlywarning.core.scope import Scope
 from earlywarning.core.steps import Steps
 from earlywarning.core.tallies import EngineSettings, Entries, Tallies
-from earlywarning.core.watch import Cover, DayKinds, Watch
+from earlywarning.core.watch import Cover, DayKinds, Touched, Watch
 
 Ints = NDArray[np.int64]
 
@@ -203,16 +203,17 @@ class Engine:
         steps = Steps(entries.position[index][order], series[order], entries.day[index][order], entries.units[index][order])
         self.cube.add(steps.series, steps.day, steps.units)
         if self.watch.ready and self._reaches_today(steps):
-            areas = np.unique(entries.area)
-            if self._ever_beyond(steps.taken(), areas):
+            kinds, categories = np.unique(np.stack([entries.kind, entries.category]), axis=1)
+            touched = Touched(np.unique(entries.area), kinds, categories)
+            if self._ever_beyond(steps.taken(), touched):
                 self.cube.add(steps.series, steps.day, -steps.units)
-                self._step(steps, areas, recorded)
+                self._step(steps, touched, recorded)
         self._hear(entries, recorded)
         self._follow()
-        touched = set(np.unique(series).tolist())
+        moved = set(np.unique(series).tolist())
         for case in self.book.cases.values():
             # Facts about the leading block change with any event in it, also with one outside today's windows.
-            case.dirty = case.dirty or not touched.isdisjoint(self.scope.series(case.lead.block).tolist())
+            case.dirty = case.dirty or not moved.isdisjoint(self.scope.series(case.lead.block).tolist())
 
     def _hear(self, entries: Entries, recorded: Ints) -> None:
         """Open an alert for each event that says something by itself: severe and rare, or the first of its sort."""
@@ -246,24 +247,24 @@ class Engine:
         assert self.today is not None  # noqa: S101  # started
         return bool((steps.day > self.today - max(self.settings.watch.windows)).any())
 
-    def _beyond(self, areas: Ints | None) -> Blocks | None:
-        """Blocks near these areas beyond the threshold that no followed alert covers, the most unusual first."""
-        return self.watch.beyond(self._cover(), areas)
+    def _beyond(self, touched: Touched | None) -> Blocks | None:
+        """Blocks around what is touched beyond the threshold that no followed alert covers, the most unusual first."""
+        return self.watch.beyond(self._cover(), touched)
 
     def _cover(self) -> Cover | None:
         blocks = self.book.covered()
         return self.watch.cover(blocks) if blocks and self.watch.ready else None
 
-    def _ever_beyond(self, taken: Steps | None, areas: Ints) -> bool:
+    def _ever_beyond(self, taken: Steps | None, touched: Touched) -> bool:
         """Whether anything could have been beyond its threshold at some moment: with all that came, and nothing taken."""
         if taken is None:
-            return self._beyond(areas) is not None
+            return self._beyond(touched) is not None
         self.cube.add(taken.series, taken.day, -taken.units)
-        beyond = self._beyond(areas) is not None
+        beyond = self._beyond(touched) is not None
         self.cube.add(taken.series, taken.day, taken.units)
         return beyond
 
-    def _step(self, steps: Steps, areas: Ints, recorded: Ints) -> None:
+    def _step(self, steps: Steps, touched: Touched, recorded: Ints) -> None:
         """Count a batch event by event as far as needed to open each alert at the event that raises it.
 
         Where events only come, counts only rise: the event is found by halving. One that takes something away stands alone.
@@ -273,28 +274,28 @@ class Engine:
             low = begin
             while low < stop:
                 self._count(steps, edges, low, stop)
-                if self._beyond(areas) is None:
+                if self._beyond(touched) is None:
                     break
                 known, high = low, stop  # beyond at high, not at known
                 self._count(steps, edges, low, stop, -1)
                 while high - known > 1:
                     middle = (known + high) // 2
                     self._count(steps, edges, low, middle)
-                    beyond = self._beyond(areas) is not None
+                    beyond = self._beyond(touched) is not None
                     self._count(steps, edges, low, middle, -1)
                     known, high = (known, middle) if beyond else (middle, high)
                 self._count(steps, edges, low, high)
-                self._open_alerts(int(recorded[int(steps.position[edges[high - 1]])]), areas)
+                self._open_alerts(int(recorded[int(steps.position[edges[high - 1]])]), touched)
                 low = high
 
     def _count(self, steps: Steps, edges: Ints, begin: int, stop: int, sign: int = 1) -> None:
         part = slice(int(edges[begin]), int(edges[stop]))
         self.cube.add(steps.series[part], steps.day[part], sign * steps.units[part])
 
-    def _open_alerts(self, hour: int, areas: Ints | None = None) -> None:
+    def _open_alerts(self, hour: int, touched: Touched | None = None) -> None:
         """Open an alert for each signal that none covers, the most unusual first."""
         assert self.today is not None  # noqa: S101  # started
-        while (found := self._beyond(areas)) is not None:
+        while (found := self._beyond(touched)) is not None:
             self.book.open(self.watch.signal(found, self.watch.leading(found)), self.today, hour, self.settings.alerts, self.watch)
 
     def _follow(self) -> None:

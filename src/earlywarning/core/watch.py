@@ -73,6 +73,14 @@ class Judged(NamedTuple):
     recurrence: float = 0.0  # days between such by chance, where the scan's threshold does not say it
 
 
+class Touched(NamedTuple):
+    """What a batch touches: area numbers, and pairs of kind and category number."""
+
+    areas: Ints
+    kinds: Ints
+    categories: Ints
+
+
 class Cover(NamedTuple):
     """What open alerts are already about. fine: (finest areas, leaf columns) 1 or 0; whole: (areas, columns)."""
 
@@ -219,10 +227,10 @@ class Watch:
             whole[np.ix_(areas, columns)] = True
         return Cover(fine, whole)
 
-    def beyond(self, cover: Cover | None = None, areas: Ints | None = None) -> Blocks | None:
+    def beyond(self, cover: Cover | None = None, touched: Touched | None = None) -> Blocks | None:
         """Blocks beyond the threshold today, the most unusual first; without what `cover` covers. None before there is any.
 
-        areas: only neighbourhoods of these are looked at, and every single area (default: everything).
+        touched: only blocks that hold any of these are looked at (default: everything).
         """
         if not self.ready:
             return None
@@ -234,7 +242,10 @@ class Watch:
         columns = self.watched.scanned
         padded = np.append(self.fitted.common[0], 0.0)
         zones = self.scope.zones
-        centres = None if areas is None else np.flatnonzero(np.isin(zones.around, areas).any(1))
+        centres = which = None
+        if touched is not None:
+            centres = np.flatnonzero(np.isin(zones.around, touched.areas).any(1))
+            which = self._columns_of(touched)
         found = scan(
             columns.sums(observed),
             columns.sums(expectation),
@@ -245,8 +256,18 @@ class Watch:
             self.threshold.score,
             self.settings.min_count,
             centres,
+            which,
         )
         return found if len(found.score) else None
+
+    def _columns_of(self, touched: Touched) -> Ints:
+        """The scanned columns that count any of the touched categories."""
+        assert self.watched is not None  # noqa: S101  # ready
+        w = self.watched
+        base = np.zeros(len(w.kind) + 1, dtype=bool)  # the last one stands for "no second member"
+        for kind, category in zip(touched.kinds.tolist(), touched.categories.tolist(), strict=True):
+            base[:-1] |= (w.kind == kind) & self.scope.part[w.category, category]
+        return np.flatnonzero(base[w.scanned.members].any(1))
 
     def _without(self, cover: Cover, observed: Floats, expectation: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
         assert self.watched is not None  # noqa: S101  # ready
