@@ -105,7 +105,9 @@ def run_backtest(
     mapping: Annotated[
         str, Parameter(name=["--mapping", "-m"], help="A mapping of the settings, for files with other columns.")
     ] = "",
-    out: Annotated[Path, Parameter(name=["--out", "-o"], help="CSV file for the alerts; - for standard output.")] = Path("-"),
+    out: Annotated[
+        Path, Parameter(name=["--out", "-o"], help="CSV file for the alerts; - for standard output.", allow_leading_hyphen=True)
+    ] = Path("-"),
 ) -> None:
     """Which alerts would these settings have given on a history?"""
     from earlywarning.cli.backtest import run_backtest as run  # noqa: PLC0415  # a command loads only what it needs
