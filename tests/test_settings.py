@@ -113,7 +113,7 @@ EXPECTED = {
     "detection.windows[1]": "1 to 56",
     "detection.origins": "may stand once",
     "detection.kinds": "not empty",
-    "detection.min_years": "1 to 3",
+    "detection.min_years": "0 to 3",
     "detection.min_count": "1 to 1000",
     "detection.guard_days": "0 to 182",
     "alerts.false_alarms_per_week": "above 0 to 1000",

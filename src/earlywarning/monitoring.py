@@ -69,6 +69,7 @@ class Metrics:
         )
         self.alert_changes = Counter("earlywarning_alert_changes", "Changes of alerts.", ["tendency", "change"], registry=own)
         self.alerts = Gauge("earlywarning_alerts", "Alerts kept, by state.", ["tendency", "state"], registry=own)
+        self.data_notes = Counter("earlywarning_data_notes", "Artefacts of booking recognised.", ["what"], registry=own)
         self.dead_letters = Gauge("earlywarning_dead_letters_waiting", "Dead letters that wait for a person.", registry=own)
         self.clock = Gauge("earlywarning_clock_day_timestamp_seconds", "Start of the day that is open now.", registry=own)
         self.settings_errors = Counter("earlywarning_settings_errors", "Settings files refused at a reload.", registry=own)

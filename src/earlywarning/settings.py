@@ -12,6 +12,7 @@ import msgspec
 from earlywarning.core.calendar import CalendarError, LocalCalendar
 from earlywarning.settings_sections import (
     Alerts,
+    Budget,
     Calendar,
     CalendarEvent,
     Detection,
@@ -36,6 +37,7 @@ from earlywarning.settings_text import (
 
 __all__ = [
     "Alerts",
+    "Budget",
     "Calendar",
     "CalendarEvent",
     "Detection",
@@ -76,6 +78,7 @@ class Settings(Section, frozen=True, kw_only=True):
     events: Events = Events()
     detection: Detection = Detection()
     alerts: Alerts = Alerts()
+    budget: Budget = Budget()
     calendar: Calendar = Calendar()
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
@@ -87,7 +90,7 @@ class Settings(Section, frozen=True, kw_only=True):
         """12 hexadecimal digits of what influences judgement; comments, layout and order do not change it."""
         d = self.detection
         ordered = msgspec.structs.replace(d, windows=sorted(d.windows), origins=sorted(d.origins), kinds=sorted(d.kinds))
-        judged = [self.municipality, self.registers, self.events, ordered, self.alerts, self.calendar]
+        judged = [self.municipality, self.registers, self.events, ordered, self.alerts, self.budget, self.calendar]
         return hashlib.sha256(msgspec.json.encode(judged, order="sorted")).hexdigest()[:12]
 
     @property
@@ -99,6 +102,8 @@ class Settings(Section, frozen=True, kw_only=True):
         return prefix + str((self.folder / self.store.url.removeprefix(prefix)).absolute())
 
 
+_SHARES = tuple(f"{name}_share" for name in ("first", "apart", "drift", "mixture", "harm"))
+MOST_SHARED = 0.9
 _SECTIONS: dict[str, type[Section]] = {
     "municipality": Municipality,
     "registers": Registers,
@@ -107,6 +112,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "events": Events,
     "detection": Detection,
     "alerts": Alerts,
+    "budget": Budget,
     "calendar": Calendar,
     "police_feed": PoliceFeed,
 }
@@ -218,7 +224,11 @@ def _check_together(known: dict[str, Any], kind: type[Section], problems: list[s
     if kind is Detection and known.keys() >= {"min_years", "years"}:
         least, most = known["min_years"], known["years"]
         if least > most:
-            problems.append(f"detection.min_years: {least} is more than detection.years ({most}); allowed: 1 to {most}")
+            problems.append(f"detection.min_years: {least} is more than detection.years ({most}); allowed: 0 to {most}")
+    elif kind is Budget and known.keys() >= set(_SHARES):
+        total = sum(known[name] for name in _SHARES)
+        if total > MOST_SHARED:
+            problems.append(f"budget: the shares add up to {total:g}; allowed: up to {MOST_SHARED}, unusual counts need the rest")
     elif kind is StoreSection and "url" in known:
         scheme = known["url"].partition(":")[0]
         if not known["url"].startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):

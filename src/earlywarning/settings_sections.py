@@ -67,7 +67,7 @@ class Detection(Section, frozen=True, kw_only=True):
         default_factory=lambda: [1, 3, 7, 14, 28]
     )
     years: Annotated[int, Meta(ge=2, le=10)] = 5
-    min_years: Annotated[int, Meta(ge=1, le=10)] = 1
+    min_years: Annotated[int, Meta(ge=0, le=10)] = 1
     min_count: Annotated[int, Meta(ge=1, le=1000)] = 3
     guard_days: Annotated[int, Meta(ge=0, le=182)] = 28
     origins: Annotated[list[Literal["reported", "discovered", "tasked"]], Meta(min_length=1)] = msgspec.field(
@@ -84,6 +84,29 @@ class Alerts(Section, frozen=True, kw_only=True):
     false_alarms_per_week: Annotated[float, Meta(gt=0, le=1000)] = 1.0
     settle_after_days: Annotated[int, Meta(ge=1, le=60)] = 7
     silence_recurrence_days: Annotated[float, Meta(ge=7, le=100000)] = 365.0
+
+
+class Budget(Section, frozen=True, kw_only=True):
+    """How false alarms are shared out, and which events are severe.
+
+    Shares are of alerts.false_alarms_per_week; unusual counts have what the others leave; a share of 0 switches a tendency
+    off. district_weights: how many times as many false alarms an area may have as others, by code, with all in it.
+    harm_weight: 0, or the power of a category's harm weight by which it may have more. false_discovery_rate: 0, or
+    the share of false ones among alerts about counts that is held in place of a number a week. mixture: how unusual
+    mixtures are scored.
+    """
+
+    first_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    apart_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    drift_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    mixture_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    harm_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    district_weights: dict[str, Annotated[float, Meta(ge=0.01, le=100)]] = {}
+    harm_weight: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    false_discovery_rate: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
+    severe_harm: Annotated[float, Meta(gt=0, le=1e9)] = 200.0
+    severe_rare_days: Annotated[float, Meta(gt=0, le=36500)] = 30.0
+    mixture: Literal["model", "plain"] = "model"
 
 
 class CalendarEvent(Section, frozen=True, kw_only=True):

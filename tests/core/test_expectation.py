@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile
-from earlywarning.core.watch import booking_days
+from earlywarning.core.observed_days import booking_days
 
 FIRST = 19_000
 PARENT = np.array([2, 2, -1])  # two categories in a group

@@ -71,10 +71,10 @@ def test_a_score_is_the_tail_probability_less_how_many_blocks_there_are_of_its_s
     found = look(*town(3, extra=14.0))
     for i in range(min(len(found.score), 20)):
         p = tail_probability(found.observed[i], found.expectation[i], found.dispersion[i])
-        sort = block_sort(ZONES, COLUMNS, int((found.areas[i] >= 0).sum()), int(found.column[i]))
+        sort = block_sort(ZONES, COLUMNS, found.areas[i][found.areas[i] >= 0].tolist(), int(found.column[i]))
         assert found.score[i] == pytest.approx(-np.log10(p) - sort)
-    assert block_sort(ZONES, COLUMNS, 1, 0) == pytest.approx(np.log10(6 * 3))
-    assert block_sort(ZONES, COLUMNS, 2, 3) == pytest.approx(np.log10(6 * comb(2, 1) * 3))
+    assert block_sort(ZONES, COLUMNS, [0], 0) == pytest.approx(np.log10(6 * 3))
+    assert block_sort(ZONES, COLUMNS, [0, 1], 3) == pytest.approx(np.log10(6 * comb(2, 1) * 3))
 
 
 @settings(max_examples=80, deadline=None)
@@ -111,3 +111,17 @@ def test_dispersion_between_windows_lies_between_theirs() -> None:
     assert (window_dispersion(phi, 3) > phi[0]).all()
     assert (window_dispersion(phi, 3) < phi[1]).all()
     assert (window_dispersion(phi, 50) == phi[2]).all()
+
+
+def test_weights_of_areas_move_what_is_found_there_and_nothing_else() -> None:
+    rng = np.random.default_rng(8)
+    expectation = np.full((2, 6, 6), 2.0)
+    observed = rng.poisson(4.0, expectation.shape).astype(float)
+    plain = scan(observed, expectation, expectation, np.zeros(6), ZONES, COLUMNS, -2.0, 1)
+    bonus = np.array([0.5, 0.5, 0.0, 0.0, 0.0, -0.3])
+    weighted = scan(observed, expectation, expectation, np.zeros(6), ZONES._replace(bonus=bonus), COLUMNS, -1.0, 1)
+    scores = {(tuple(a), c, w): s for a, c, w, s in zip(plain.areas.tolist(), plain.column, plain.window, plain.score, strict=True)}
+    assert len(weighted.score) > 20
+    for areas, c, w, score in zip(weighted.areas.tolist(), weighted.column, weighted.window, weighted.score, strict=True):
+        inside = [a for a in areas if a >= 0]
+        assert score == pytest.approx(scores[tuple(areas), c, w] + bonus[inside].mean())

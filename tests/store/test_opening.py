@@ -20,6 +20,7 @@ from earlywarning.store import Store, StoreError, opening
 from earlywarning.store.tables import metadata
 
 MakeChanges = Callable[..., Changes]
+_NEWEST = max(p.name[:4] for p in (Path(opening.__file__).parent / "migrations/versions").glob("0*.py"))
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
@@ -40,13 +41,13 @@ def test_an_older_store_is_migrated_and_keeps_what_it_holds(
     with Store.open(url, writer=True) as store:
         store.commit(changes(pages={1: b"one"}))
     _with_a_further_migration(tmp_path, monkeypatch, "op.add_column('pages', sa.Column('note', sa.Text))")
-    with pytest.raises(StoreError, match="has the older schema 0001; start the service once"):
+    with pytest.raises(StoreError, match=f"has the older schema {_NEWEST}; start the service once"):
         Store.open(url)
     with Store.open(url, writer=True) as store:
         assert list(store.pages("0380")) == [(1, b"one")]
     with _connect(url).connect() as connection:
         assert connection.execute(sa.text("select day, note from pages")).all() == [(1, None)]
-        assert connection.execute(sa.text("select version_num from alembic_version")).scalar() == "0002"
+        assert connection.execute(sa.text("select version_num from alembic_version")).scalar() == "9000"
 
 
 def test_a_migration_that_fails_midway_leaves_the_store_as_it_was(
@@ -68,11 +69,11 @@ def _with_a_further_migration(folder: Path, monkeypatch: pytest.MonkeyPatch, bod
     ours = Path(opening.__file__).parent / "migrations"
     theirs = folder / "package" / "migrations"
     (theirs / "versions").mkdir(parents=True)
-    for path in (Path("env.py"), Path("versions") / "0001_first.py"):
+    for path in (Path("env.py"), *(Path("versions") / p.name for p in (ours / "versions").glob("0*.py"))):
         (theirs / path).write_text((ours / path).read_text())
-    (theirs / "versions" / "0002_further.py").write_text(
+    (theirs / "versions" / "9000_further.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n\n\n"
+        f"revision, down_revision, branch_labels, depends_on = '9000', '{_NEWEST}', None, None\n\n\n"
         f"def upgrade():\n    {body}\n"
     )
     monkeypatch.setattr(opening, "__file__", str(theirs.parent / "opening.py"))
@@ -83,7 +84,7 @@ def test_a_newer_store_is_refused_by_writer_and_reader(url: str) -> None:
     with _connect(url).begin() as connection:
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     for writer in (True, False):
-        with pytest.raises(StoreError, match="schema 9999, made by a newer version; this version knows 0001: upgrade"):
+        with pytest.raises(StoreError, match=f"schema 9999, made by a newer version; this version knows {_NEWEST}: upgrade"):
             Store.open(url, writer=writer)
 
 

@@ -155,6 +155,22 @@ def counts(
     show_counts(settings, first, last, area, category, kind, origin, window, by_origin, zeros, format, out)
 
 
+@app.command(group=_ANALYST)
+def quality(
+    *,
+    settings: SettingsFile = None,
+    since: date | None = None,
+    until: date | None = None,
+    limit: int | None = None,
+    format: Literal["table", "json"] = "table",  # the option's name
+    language: LanguageOption = None,
+) -> None:
+    """What was recognised as an artefact of booking: heaps, bursts, backlogs, filled gaps, changed place coding."""
+    from earlywarning.cli.showing import show_quality  # noqa: PLC0415  # a command loads only what it needs
+
+    show_quality(settings, since, until, limit, format, language)
+
+
 @letters_app.default
 def letters_list(
     *,

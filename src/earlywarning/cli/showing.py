@@ -23,7 +23,7 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.registers import RegisterError
 from earlywarning.core.tabulate import Selection
-from earlywarning.locale import Language, Names, details, headline, label, sentence
+from earlywarning.locale import Language, Names, details, headline, label, note_sentence, sentence
 from earlywarning.locale.catalogue import chance_words, day_words, number_words, text
 from earlywarning.runtimes.assembly import area_register, category_tree, make_engine
 from earlywarning.runtimes.queries import ALERT_COLUMNS, alert_row, count_rows, count_table, span
@@ -116,6 +116,32 @@ def _explain(alert: Alert, store: Store, names: Names, language: Language, form:
     console.print()
     for h in history:
         print(f"{day_words(h.on, language)}: {text(language, h.change, 'change')} ({number_words(h.alert.observed, language)})")
+
+
+def show_quality(
+    settings_file: Path | None,
+    since: date | None,
+    until: date | None,
+    limit: int | None,
+    form: Literal["table", "json"],
+    wanted: Language | None,
+) -> None:
+    """Data-quality notes, the newest first."""
+    settings = load(settings_file)
+    language = wanted or settings.municipality.language
+    names = Names.from_registers(*_registers(settings))
+    with Store.open(settings.store_url) as store:
+        notes = store.data_notes(since=since, until=until, limit=limit)
+    if form == "json":
+        rows = [{**msgspec.to_builtins(n), "sentence": note_sentence(n, names, language)} for n in notes]
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    table = Table(show_lines=True)
+    table.add_column(label("noted_on", language), no_wrap=True)
+    table.add_column(label("what", language), ratio=1)
+    for n in notes:
+        table.add_row(n.noted_on.isoformat(), Text(note_sentence(n, names, language)))
+    Console().print(table)
 
 
 # ---- counts -------------------------------------------------------------------------------------------------------

@@ -6,9 +6,18 @@ from typing import Literal
 import msgspec
 
 State = Literal["open", "settled", "withdrawn"]
-Tendency = Literal["surge", "cluster", "shift", "drift", "apart", "first", "severe"]
+Tendency = Literal["surge", "cluster", "shift", "drift", "apart", "first", "severe", "mixture", "harm"]
 Role = Literal["opening", "peak", "today"]
 Change = Literal["opened", "updated", "settled", "withdrawn", "reopened"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A feature that makes a mixture unusual: the share of a category (code), or how few kinds dominate, or the share of
+    weekends or of reports. deviation: from the area's own past, in robust standard deviations, negative where it fell."""
+
+    feature: Literal["category", "concentration", "weekend", "reports"]
+    code: str
+    deviation: float
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +50,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     raised_at: datetime  # when the event that raised the alert was recorded, to the hour
     standing: bool = True  # False: a correction took the count below the threshold again
+    complete_expectation: float = 0.0  # of the whole window, once all of it is recorded
+    reasons: tuple[Reason, ...] = ()  # of a mixture
 
 
 class DayCount(msgspec.Struct, frozen=True):
@@ -74,11 +85,17 @@ class Uncertainty(msgspec.Struct, frozen=True):
     """What is uncertain about the figures.
 
     late-data: `share` of the window's events usually still missing now (0..1).
+    date-heap: `share` of what stands on the day `since` usually is there because its time is unknown.
+    burst, backlog, gap-filled, place-coding: an artefact of booking of `source` was recognised there on day `since`; `share`
+    as in DataNote.
     silent-source: `source` has sent nothing since `since`, which would be chance only once in `recurrence_days`.
     short-history, model-fallback: the baseline's status says why it is weaker than usual.
     """
 
-    kind: Literal["late-data", "silent-source", "short-history", "model-fallback"]
+    kind: Literal[
+        "late-data", "silent-source", "short-history", "model-fallback", "date-heap", "burst", "backlog", "gap-filled",
+        "place-coding",
+    ]  # fmt: skip
     source: str = ""
     share: float = 0.0
     since: date | None = None
@@ -86,12 +103,21 @@ class Uncertainty(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class SpecialDay(msgspec.Struct, frozen=True):
+    """A day of the alert's window that is unlike others: names in Swedish and English. Part of the expectation."""
+
+    names: tuple[str, str]
+    first_day: date
+    last_day: date
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Signals that belong together, as the group sees them. The leading signal's figures speak for the alert.
 
     tendency: surge, in days, in one place; cluster, over neighbouring areas; shift, over two weeks or more; drift, over half a
-    year; apart, reports and recorded incidents no longer keep their ratio; first, a category new to an area; severe, one
-    grave and rare event, the only one that interrupts people.
+    year; apart, reports and recorded incidents no longer keep their ratio; first, a category new to an area; mixture, other
+    things happen than usual, whatever their number; harm, what happens weighs more than usual; severe, one grave and rare
+    event, the only one that interrupts people.
     """
 
     alert_id: str
@@ -119,6 +145,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     carriers: tuple[Carrier, ...]
     earlier_years: tuple[EarlierYear, ...]
     uncertainties: tuple[Uncertainty, ...]
+    special_days: tuple[SpecialDay, ...] = ()
 
 
 class AlertChange(msgspec.Struct, frozen=True):

@@ -8,18 +8,20 @@ is an alert of its own. When a day closes, an alert takes over the most unusual 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
-from earlywarning.core.alert_record import Alert, AlertChange, Change, Role, Signal, State, Tendency, Uncertainty
+from earlywarning.core.alert_record import Alert, AlertChange, Change, Reason, Role, Signal, State, Tendency, Uncertainty
 from earlywarning.core.calendar import date_of, day_number, instant_of
 from earlywarning.core.detectors.status import status_number, status_text
+from earlywarning.core.judged import Judged
+from earlywarning.core.judged import Reason as Why
 from earlywarning.core.scope import Block, Scope
-from earlywarning.core.watch import NEARLY, Judged, Watch
+from earlywarning.core.watch import NEARLY, Watch
 
 SCANNED = ("surge", "cluster", "shift")  # tendencies that the scan finds
-OF_WEEKS = ("apart", "drift")  # tendencies that a single correction does not take back
+OF_WEEKS = ("apart", "drift", "mixture", "harm")  # tendencies that a single correction does not take back
 OF_WEEKS_SETTLE = 28  # days: they are looked at once a week, and come and go about their threshold
 MOST_BLOCKS = 64  # of a day that alerts choose from
 SHIFT_DAYS = 14  # a window of so many days tells of a lasting shift rather than a surge
@@ -102,7 +104,8 @@ class AlertBook:
             if case.opening.tendency == tendency and self.scope.share(case.block, block):
                 case.last_day = max(case.last_day, day)
                 return True
-        return False
+        # That what happens weighs more is no news where an alert says that more of it happens.
+        return tendency == "harm" and any(self.scope.share(case.block, block) for case in self.cases.values())
 
     # ---- the life of an alert -------------------------------------------------------------------------------------
 
@@ -253,8 +256,14 @@ class AlertBook:
             method=settings.method,
             status=status_text(j.status),
             raised_at=instant_of(case.opened_hour),
+            complete_expectation=j.expectation / max(1 - j.missing, 1e-9),
+            reasons=tuple(self._reason(r) for r in j.reasons),
             standing=role == "today" or (role == "peak" and not case.fallen) or (role == "opening" and case.standing),
         )
+
+    def _reason(self, reason: Why) -> Reason:
+        code = self.category_codes[reason.category] if reason.category >= 0 else ""
+        return Reason(cast(Literal["category", "concentration", "weekend", "reports"], reason.feature), code, reason.deviation)
 
     def restore(self, alerts: Sequence[Alert], noted: Mapping[str, float]) -> None:
         """Follow alerts again that were kept: the open ones, and the withdrawn ones that may come back.
@@ -272,7 +281,9 @@ class AlertBook:
                 kept.setdefault(s.role, Judged(
                     block, s.window, day_number(s.last_day), s.observed, s.expectation, s.upper_bound, s.dispersion,
                     s.p_value, s.score, s.missing_share, status_number(s.status),
-                    *((s.tendency, s.recurrence_days) if s.tendency not in SCANNED else ()),
+                    *((s.tendency, s.recurrence_days, tuple(
+                        Why(r.feature, categories.get(r.code, -1), r.deviation) for r in s.reasons
+                    )) if s.tendency not in SCANNED else ()),
                 ))  # fmt: skip
             if "opening" not in kept:
                 continue

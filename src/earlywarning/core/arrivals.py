@@ -37,12 +37,15 @@ class Arrivals:
         self._first: dict[int, int] = {}
         self._kinds: dict[int, set[int]] = {}
 
-    def add(self, day: int, kind: Ints, category: Ints, lag: Ints, source: Ints) -> None:
-        """Events that arrive on `day`: kind and category numbers, lag in days from happening to recording, source numbers."""
+    def add(self, day: int, kind: Ints, category: Ints, lag: Ints, source: Ints, usual: NDArray[np.bool_] | None = None) -> None:
+        """Events that arrive on `day`: kind and category numbers, lag in days from happening to recording, source numbers.
+
+        usual: False for those that say nothing of how late events usually are, as a backlog.
+        """
         table = self._lags.setdefault(day, np.zeros(self._shape, dtype=np.int64))
         late = np.clip(lag, 0, LONGEST_LAG)
         for above in self._ancestors[category].T:
-            real = above >= 0
+            real = above >= 0 if usual is None else (above >= 0) & usual
             np.add.at(table, (kind[real], above[real], late[real]), 1)
         numbers, events = np.unique(source * 2 + kind, return_counts=True)
         for number, n in zip(numbers.tolist(), events.tolist(), strict=True):

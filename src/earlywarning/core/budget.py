@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlywarning.core.detectors.expectation import Expectation, profile
-from earlywarning.core.detectors.scan import scan
+from earlywarning.core.detectors.scan import Zones, scan
 from earlywarning.core.scope import Scope, Watched
 
 Ints = NDArray[np.int64]
@@ -44,6 +44,7 @@ class Threshold(NamedTuple):
 def calibrate(
     fitted: Expectation,
     scope: Scope,
+    zones: Zones,
     watched: Watched,
     *,
     first_day: int,
@@ -60,7 +61,7 @@ def calibrate(
     """
     if not false_alarms_per_week > 0:
         raise ValueError(f"a false-alarm budget of {false_alarms_per_week} alerts a week cannot be met; give more than 0")
-    found = _signals(fitted, scope, watched, first_day, kinds, shares, windows, min_count)
+    found = _signals(fitted, scope, zones, watched, first_day, kinds, shares, windows, min_count)
     alerts = np.array([alerts_at(found, float(score)) for score in _GRID], dtype=np.float64)
     return threshold_for(_GRID, alerts, WEEKS, false_alarms_per_week)
 
@@ -122,6 +123,7 @@ def threshold_for(scores: Floats, alerts: Floats, weeks: float, per_week: float)
 def _signals(
     fitted: Expectation,
     scope: Scope,
+    zones: Zones,
     watched: Watched,
     first_day: int,
     kinds: Floats,
@@ -157,7 +159,7 @@ def _signals(
             watched.scanned.sums(inside @ values[:, part].reshape(-1, *values.shape[2:]) @ contains)
             for values in (observed, expectation, variance)
         )
-        found = scan(o, e, v, nothing, scope.zones, watched.scanned, float(_GRID[0]), min_count)
+        found = scan(o, e, v, nothing, zones, watched.scanned, float(_GRID[0]), min_count)
         day = begin + found.window % (part.stop - part.start)
         order = np.lexsort((-found.score, day))
         where = [_union(areas, row) for row in found.areas[order].tolist()]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlywarning.core.alert_record import Alert, AlertChange
+from earlywarning.core.data_notes import DataNote
 from earlywarning.core.events import Rejection
 from earlywarning.core.intake import Outcome
 
@@ -61,3 +62,4 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     history: list[AlertChange]
     clock_day: int
     clock_hour: int
+    notes: list[DataNote] = []

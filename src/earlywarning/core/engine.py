@@ -19,16 +19,19 @@ from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.counts import CountCube, SeriesSpace
+from earlywarning.core.data_notes import data_note
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
-from earlywarning.core.intake import Outcome, conflicts, take_in, tally
+from earlywarning.core.intake import Intake, Outcome, conflicts, take_in, tally
+from earlywarning.core.judged import Cover, Touched
 from earlywarning.core.ledger import STANDING, Ledger
+from earlywarning.core.mixtures import LoadModel
 from earlywarning.core.pages import decode_page, encode_page, join_pages
 from earlywarning.core.scope import Scope
 from earlywarning.core.steps import Steps
 from earlywarning.core.tallies import EngineSettings, Entries, Tallies
-from earlywarning.core.watch import Cover, DayKinds, Touched, Watch
+from earlywarning.core.watch import DayKinds, Watch
 
 Ints = NDArray[np.int64]
 
@@ -43,6 +46,7 @@ class Engine:
         calendar: LocalCalendar,
         settings: EngineSettings,
         day_kinds: DayKinds | None = None,
+        load_model: LoadModel | None = None,
     ) -> None:
         self.register, self.tree, self.calendar, self.settings = register, tree, calendar, settings
         self.codes = {"area": list(register.codes), "category": list(tree.codes), "source": list[str]()}
@@ -55,7 +59,7 @@ class Engine:
         self.clock_hour = 0
         self._dirty_days: set[int] = set()
         self._finished: dict[str, Alert] = {}
-        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds)
+        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, load_model)
 
     @property
     def cube(self) -> CountCube:
@@ -100,11 +104,9 @@ class Engine:
         columns = self._columns(batch, arrived)
         took = take_in(self.ledger, batch.key, columns, arrived)
         rejections += conflicts(batch, took.said, events)
-        rows, at = np.concatenate([took.added, took.removed]), np.concatenate([took.added_at, took.removed_at])
         self._dirty_days.update(self.tallies.stand_on(took.added))
         self._dirty_days.update(self.tallies.days_of(took.removed))
-        entries = self.tallies.entries(rows, at, len(took.removed))
-        self._run(batch, arrived, entries, took.added)
+        self._run(batch, arrived, took)
         return took.said
 
     def _columns(self, batch: EventBatch, arrived: Ints) -> dict[str, NDArray[np.generic]]:
@@ -166,6 +168,8 @@ class Engine:
             self._begin_day(self.today + 1 if self.today < quiet else max(self.today + 1, near))
 
     def _close_day(self, day: int) -> None:
+        if self.tallies.close_day(day) and self.watch.ready:
+            self._open_alerts(int(self.calendar.first_hour(day + 1)) - 1)
         self._follow()
         if (day + 3) % 7 == 6:  # Sunday
             self._close_week()
@@ -181,20 +185,18 @@ class Engine:
 
     # ---- judging --------------------------------------------------------------------------------------------------
 
-    def _run(self, batch: EventBatch, arrived: Ints, entries: Entries, new: Ints) -> None:
-        """Apply a batch's entries, day by day of the clock, and judge what they touched. new: rows that it added."""
-        clock = arrived[entries.position]
-        new_on = self.ledger.column("arrived")[new].astype(np.int64)
+    def _run(self, batch: EventBatch, arrived: Ints, took: Intake) -> None:
+        """Apply what a batch did to the ledger, day by day of the clock, and judge what it touched."""
+        new_on, gone_on = arrived[took.added_at], arrived[took.removed_at]
         for day in np.unique(arrived).tolist():
             assert self.today is not None  # noqa: S101  # started
             if day > self.today:
                 self._roll_to(day)
-            now = np.flatnonzero(arrived == day)
-            self.tallies.arrive(new[new_on == day])
-            self.clock_hour = max(self.clock_hour, int(batch.recorded[now].max()))
-            begin, stop = np.searchsorted(clock, [day, day + 1]).tolist()
-            if stop > begin:
-                self._judge(Entries(*[column[begin:stop] for column in entries]), batch.recorded)
+            self.clock_hour = max(self.clock_hour, int(batch.recorded[arrived == day].max()))
+            new, gone = np.flatnonzero(new_on == day), np.flatnonzero(gone_on == day)
+            entries = self.tallies.take(took.added[new], took.added_at[new], took.removed[gone], took.removed_at[gone], day)
+            if len(entries.day):
+                self._judge(entries, batch.recorded)
 
     def _judge(self, entries: Entries, recorded: Ints) -> None:
         """Count entries of one day, open the alerts that they raise at the event that raises them, follow the others."""
@@ -234,13 +236,11 @@ class Engine:
         assert self.today is not None  # noqa: S101  # started
         if not self.watch.ready:
             return
-        recurrence = self.settings.silence_recurrence_days
+        recurrence, hour = self.settings.silence_recurrence_days, int(self.calendar.first_hour(self.today + 1)) - 1
         silent = any(self.tallies.arrivals.silent(kind, self.today + 1, recurrence) for kind in range(self.space.kinds))
         for said in self.tallies.tendencies.at_week(self.watch, silent):
             if not self.book.heard(said.tendency, said.block, self.today):
-                self.book.open(
-                    said, self.today, int(self.calendar.first_hour(self.today + 1)) - 1, self.settings.alerts, self.watch
-                )
+                self.book.open(said, self.today, hour, self.settings.alerts, self.watch)
 
     def _reaches_today(self, steps: Steps) -> bool:
         """Whether any of it lies in a window that ends today."""
@@ -297,6 +297,7 @@ class Engine:
         assert self.today is not None  # noqa: S101  # started
         while (found := self._beyond(touched)) is not None:
             self.book.open(self.watch.signal(found, self.watch.leading(found)), self.today, hour, self.settings.alerts, self.watch)
+            self.tallies.discoveries.append(self.today)
 
     def _follow(self) -> None:
         assert self.today is not None  # noqa: S101  # started
@@ -308,7 +309,7 @@ class Engine:
         for case in self.book.cases.values():
             if case.dirty and case.updated_day == self.today:
                 silent = self.tallies.arrivals.silent(case.lead.block.kind, self.today, self.settings.silence_recurrence_days)
-                case.uncertainties = uncertainties(case.lead, self.watch, silent, self.codes["source"])
+                case.uncertainties = uncertainties(case.lead, self.watch, silent, self.codes["source"], self.tallies.quality)
 
     # ---- changes out ----------------------------------------------------------------------------------------------
 
@@ -330,6 +331,7 @@ class Engine:
             pages[day] = encode_page(day, rows, self.codes)
             events[day] = len(rows)
         history, self.book.changes = self.book.changes, []
+        noted, self.tallies.quality.fresh_notes = self.tallies.quality.fresh_notes, []
         self._finished, self._dirty_days = {}, set()
         return Changes(
             municipality=self.register.municipality,
@@ -339,6 +341,7 @@ class Engine:
             history=history,
             clock_day=self.today if self.today is not None else 0,
             clock_hour=self.clock_hour,
+            notes=[data_note(n, self.register.municipality, self.codes) for n in noted],
         )
 
     # ---- rebuilding -----------------------------------------------------------------------------------------------
@@ -350,8 +353,11 @@ class Engine:
         noted: Mapping[str, float],
         clock_day: int,
         clock_hour: int,
+        opened: Sequence[int] = (),
     ) -> None:
         """Rebuild the engine from its pages and the alerts that are still followed, on the clock's day.
+
+        opened: local days on which alerts about counts were ever opened; they matter where a false discovery rate is held.
 
         Raises PageError when a page is damaged.
         """
@@ -366,6 +372,7 @@ class Engine:
         self.tallies.stand_on(numbers)
         self.clock_hour = clock_hour
         self.today = clock_day
+        self.tallies.discoveries[:] = opened
         self.tallies.recount(clock_day, self.settings)
         self.book.restore(list(alerts), noted)
         self._follow()

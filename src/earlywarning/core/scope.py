@@ -111,6 +111,15 @@ class Watched(NamedTuple):
         found = [np.flatnonzero((self.kind == block.kind) & (self.category == c)) for c in block.categories]
         return np.concatenate(found) if all(len(f) for f in found) else np.empty(0, dtype=np.int64)
 
+    def with_bonus(self, bonus: Floats) -> "Watched":
+        """The same, with categories in which false alarms may be more frequent: (categories,) powers of ten.
+
+        Two categories together have the mean of both.
+        """
+        base = np.append(bonus[self.category], np.nan)
+        columns = self.scanned._replace(rank=self.scanned.rank - np.nanmean(base[self.scanned.members], axis=1))
+        return self._replace(scanned=columns)
+
     @classmethod
     def of(cls, scope: Scope, events: Floats, least: float) -> "Watched":
         """Columns of the categories with at least `least` events. events: (kinds, categories) in the whole municipality.

@@ -11,6 +11,8 @@ from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.counts import CountCube
 from earlywarning.core.ledger import Ledger
+from earlywarning.core.mixtures import LoadModel
+from earlywarning.core.quality import Move, Quality
 from earlywarning.core.scope import Scope
 from earlywarning.core.tendencies import Tendencies, TendencySettings
 from earlywarning.core.watch import DayKinds, Watch, WatchSettings
@@ -19,7 +21,10 @@ Ints = NDArray[np.int64]
 
 
 class EngineSettings(NamedTuple):
-    """What the municipality's settings say to the core. origins: numbers of the origins that may raise alerts."""
+    """What the municipality's settings say to the core. origins: numbers of the origins that may raise alerts.
+
+    trained_model: whether unusual mixtures are scored by the model, where there is one.
+    """
 
     admission: AdmissionRules = AdmissionRules()
     watch: WatchSettings = WatchSettings()
@@ -28,6 +33,7 @@ class EngineSettings(NamedTuple):
     origins: tuple[int, ...] = (0,)
     kinds: tuple[int, ...] = (0, 1)
     silence_recurrence_days: float = 365.0
+    trained_model: bool = True
 
 
 class Entries(NamedTuple):
@@ -45,10 +51,17 @@ class Tallies:
     """One ledger's counts. cube: of what may raise alerts; watch: their thresholds; arrivals: lateness and silence."""
 
     def __init__(
-        self, scope: Scope, ledger: Ledger, calendar: LocalCalendar, settings: EngineSettings, day_kinds: DayKinds | None = None
+        self,
+        scope: Scope,
+        ledger: Ledger,
+        calendar: LocalCalendar,
+        settings: EngineSettings,
+        day_kinds: DayKinds | None = None,
+        load_model: LoadModel | None = None,
     ) -> None:
         self._scope, self._space, self._ledger, self._calendar = scope, scope.space, ledger, calendar
-        self.day_kinds = day_kinds
+        self.day_kinds, self._load_model = day_kinds, load_model
+        self.discoveries: list[int] = []  # days on which the scan opened an alert
         self._begin(settings)
 
     def _begin(self, settings: EngineSettings) -> None:
@@ -56,9 +69,16 @@ class Tallies:
         self.cube = CountCube(len(self._space))
         budget = settings.watch.false_alarms_per_week * (1 - settings.tendencies.share)
         self.watch = Watch(self._scope, self.cube, settings.watch._replace(false_alarms_per_week=budget), self.day_kinds)
+        self.watch.discoveries = self.discoveries
+        model = self._load_model if settings.trained_model else None
         self.arrivals = Arrivals(self._space.category_ancestors, self._space.kinds)
-        self.tendencies = Tendencies(self._scope, self.cube, settings.tendencies, settings.watch.false_alarms_per_week)
+        self.tendencies = Tendencies(self._scope, self.cube, settings.tendencies, settings.watch.false_alarms_per_week, model)
+        self.quality = Quality(self._ledger, self._calendar, self._speaks)
         self._arriving: list[Ints] = []  # rows that arrived today
+        self._late = np.empty(0, dtype=np.int64)  # rows that say nothing of how late their source usually is
+
+    def _speaks(self, kind: Ints, area: Ints, category: Ints) -> NDArray[np.bool_]:
+        return self.tendencies.speaks(kind, area, category)
 
     # ---- event by event -------------------------------------------------------------------------------------------
 
@@ -72,28 +92,79 @@ class Tallies:
         """Days on which rows stand."""
         return [int(d) for d in np.unique(self._spread(rows)[1])]
 
-    def entries(self, rows: Ints, at: Ints, removed: int) -> Entries:
-        """What rows do to the counts, in the order of `at`; the last `removed` of them are taken away."""
+    def take(self, new: Ints, new_at: Ints, gone: Ints, gone_at: Ints, day: int) -> Entries:
+        """Rows that arrived today, and rows that were replaced; returns what they do to the counts, in the order of their places.
+
+        new_at, gone_at: places in the batch of the events that did it. day: today.
+        """
+        self._arriving.append(new)
+        if len(gone):
+            row_at = np.full(int(max(new_at.max(), gone_at.max())) + 1, -1)
+            row_at[new_at] = new
+            self.quality.revise(gone, row_at[gone_at], day)
+        counts = self._counting(new)
+        new, new_at = new[counts], new_at[counts]
+        waits = self.quality.wait(new, day)
+        new, new_at = new[~waits], new_at[~waits]
+        if not len(gone):
+            return self._entries(new, new_at, 0)
+        counts = self._counting(gone)
+        gone, gone_at = gone[counts], gone_at[counts]
+        counted, released = self.quality.withdraw(gone, day)
+        new = np.concatenate([new, np.array(released, dtype=np.int64)])
+        new_at = np.concatenate([new_at, np.full(len(released), gone_at.max(initial=0))])
+        rows, at = np.concatenate([new, gone[counted]]), np.concatenate([new_at, gone_at[counted]])
+        return self._entries(rows, at, int(counted.sum()))
+
+    def _entries(self, rows: Ints, at: Ints, removed: int) -> Entries:
+        """What counting rows do to the counts, in the order of `at`; the last `removed` of them are taken away."""
         sign = np.ones(len(rows), dtype=np.int64)
         sign[len(rows) - removed :] = -1
-        counts = self._counting(rows)
-        rows, at, sign = rows[counts], at[counts], sign[counts]
         event, day, units = self._spread(rows)
         order = np.argsort(at[event], kind="stable")
         event, day, units = event[order], day[order], units[order]
         kind, area, category = (self._column(name, rows[event]) for name in ("kind", "area", "category"))
+        if self.quality.moves:
+            area = self.quality.areas(rows[event], area)
         return Entries(at[event], kind, area, category, day, units * sign[event])
 
-    def arrive(self, rows: Ints) -> None:
-        """Rows that arrived today; what is known of lateness and silence is that of closed days."""
-        self._arriving.append(rows)
+    def close_day(self, day: int) -> bool:
+        """Day `day` is over: rows that waited count, or are left out for good. Returns whether the counts have changed."""
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *self._arriving])
+        stands = self._counting(rows) & (self._column("superseded", rows) > day)
+        moves = len(self.quality.moves)
+        late_count, left_out, self._late = self.quality.close_day(day, rows[stands])
+        self._count(late_count, 1)
+        self._count(left_out, -1, checked=True)
+        for move in self.quality.moves[moves:]:
+            self._move(move, day)
+        return bool(len(late_count) or len(left_out) or len(self.quality.moves) > moves)
+
+    def _move(self, move: Move, day: int) -> None:
+        """Rows that tell no place any more, as they stand at the close of `day`, count in the municipality as a whole."""
+        every = np.arange(len(self._ledger))
+        its = (self._column("source", every) == move.source) & (self._column("area", every) == move.area)
+        arrived = self._column("arrived", every)
+        rows = every[its & (arrived >= move.since) & (arrived <= day) & (self._column("superseded", every) > day)]
+        self.quality.moves.remove(move)
+        self._count(rows, -1)
+        self.quality.moves.append(move)
+        self._count(rows, 1)
 
     def begin_day(self, day: int) -> None:
         """Day `day` begins, all before it are closed."""
         # What was replaced on the day it arrived is not known after a restart: only what the day closed with counts.
         self._count_arrivals(np.concatenate([np.empty(0, dtype=np.int64), *self._arriving]))
-        self._arriving = []
+        self._arriving, self._late = [], np.empty(0, dtype=np.int64)
         self._open(day)
+        due = self.quality.heap_day(day)
+        if due is not None and due != self.quality.heaps_of:
+            self._look_for_heaps(due)
+
+    def _look_for_heaps(self, day: int) -> None:
+        every = np.arange(len(self._ledger))
+        known = every[(self._column("arrived", every) < day) & (self._column("superseded", every) >= day)]
+        self.quality.look_for_heaps(day, known[self._counting(known)])
 
     def _open(self, day: int) -> None:
         self.cube.extend(day, day)
@@ -115,6 +186,7 @@ class Tallies:
             & np.isin(self._column("kind", rows), self._settings.kinds)
             & (self._column("area", rows) < self._space.areas)
             & (self._column("category", rows) < self._space.categories)
+            & ~self.quality.left_out(rows)
         )
 
     # ---- anew from the ledger -------------------------------------------------------------------------------------
@@ -128,32 +200,61 @@ class Tallies:
         self._begin(settings)
         every = np.arange(len(self._ledger))
         arrived, superseded = self._column("arrived", every), self._column("superseded", every)
+        first_revision = self._first_revisions(superseded > arrived)
+        stood = self._counting(every) & first_revision
+        self._late, moves = self.quality.rebuild(every[stood & (arrived < clock_day)], clock_day - 1)
         started = int(arrived.min()) if len(arrived) else clock_day
         first = max(Watch.fit_day(clock_day), started)
+        self.quality.moves = [m for m in moves if m.told < first]
         self._count(every[(arrived < first) & (superseded >= first)], 1)
         self._count_arrivals(every[arrived < first])
         for day in range(first, clock_day + 1):
             self._open(day)
             self._count(every[(superseded == day) & (arrived < day)], -1)
+            if day == clock_day:
+                break
             self._count(every[(arrived == day) & (superseded > day)], 1)
-            if day < clock_day:
-                self._count_arrivals(every[arrived == day])
-        self._arriving = [every[arrived == clock_day]]
+            for move in moves:
+                if move.told == day:
+                    self.quality.moves.append(move)
+                    self._move(move, day)
+            self._count_arrivals(every[arrived == day])
+        heap_day = self.quality.heap_day(clock_day)
+        if heap_day is not None:
+            self._look_for_heaps(heap_day)
+        self.quality.fresh_notes = []
+        today = every[(arrived == clock_day) & (superseded > clock_day)]
+        self.quality.revise_today(today[~first_revision[today]])
+        self._late = np.empty(0, dtype=np.int64)
+        self._apply(self.take(today, np.zeros(len(today), dtype=np.int64), every[:0], every[:0], clock_day))
 
-    def _count(self, rows: Ints, sign: int) -> None:
-        """Add rows to the counts (sign 1) or take them out (-1)."""
-        entries = self.entries(rows, np.arange(len(rows)), len(rows) if sign < 0 else 0)
-        if not len(entries.day):
-            return
-        index, series = self._space.expand(entries.kind, entries.area, entries.category)
-        self.cube.add(series, entries.day[index], entries.units[index])
+    def _first_revisions(self, stood: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Rows that are the first of their event, of those that stood at the close of the day on which they arrived."""
+        rows = np.flatnonzero(stood)
+        key = self._ledger.column("key")[rows]
+        order = np.lexsort((self._column("revision", rows), self._column("arrived", rows), key))
+        first = np.append(True, key[order][1:] != key[order][:-1])[: len(rows)]
+        out = np.zeros(len(stood), dtype=bool)
+        out[rows[order[first]]] = True
+        return out
+
+    def _count(self, rows: Ints, sign: int, *, checked: bool = False) -> None:
+        """Add rows to the counts (sign 1) or take them out (-1). checked: they count, whatever is known of them now."""
+        rows = rows if checked else rows[self._counting(rows)]
+        self._apply(self._entries(rows, np.zeros(len(rows), dtype=np.int64), len(rows) if sign < 0 else 0))
+
+    def _apply(self, entries: Entries) -> None:
+        if len(entries.day):
+            index, series = self._space.expand(entries.kind, entries.area, entries.category)
+            self.cube.add(series, entries.day[index], entries.units[index])
 
     def _count_arrivals(self, rows: Ints) -> None:
         rows = rows[self._column("superseded", rows) > self._column("arrived", rows)]
         rows = rows[self._column("category", rows) < self._space.categories]
         arrived = self._column("arrived", rows)
         lag = self._calendar.day_of(self._column("recorded", rows)) - self._calendar.day_of(self._column("end", rows))
+        usual = ~np.isin(rows, self._late)
         for day in np.unique(arrived).tolist():
             now = arrived == day
             kind, category, source = (self._column(name, rows[now]) for name in ("kind", "category", "source"))
-            self.arrivals.add(day, kind, category, lag[now], source)
+            self.arrivals.add(day, kind, category, lag[now], source, usual[now])

@@ -1,7 +1,8 @@
-"""Tendencies other than unusual counts: severe and rare events, first occurrences, sources drifting apart, slow drift.
+"""Tendencies other than unusual counts: severe and rare events, first occurrences, and what a whole week says.
 
 The first two speak at the event: which cells they watch is set when the day begins, and an event either falls in one or
-does not. The other two look at whole weeks, once a week when its last day is closed. Each has its own share of the
+does not. The others (sources drifting apart, slow drift, sums of harm, unusual mixtures) look at whole weeks, once a week
+when its last day is closed. Each has its own share of the
 false-alarm budget; what severity takes of it follows from how rare the watched events are.
 """
 
@@ -18,8 +19,10 @@ from earlywarning.core.detectors.rare_rates import recurrence_anywhere, shrunken
 from earlywarning.core.detectors.reporting import sources_apart
 from earlywarning.core.detectors.scan import window_dispersion
 from earlywarning.core.detectors.severity import severe_rule
+from earlywarning.core.judged import Judged
+from earlywarning.core.mixtures import LoadModel, heavy_areas, unusual_mixtures
 from earlywarning.core.scope import Block, Scope
-from earlywarning.core.watch import Judged, Watch
+from earlywarning.core.watch import Watch
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -42,17 +45,22 @@ class TendencySettings(NamedTuple):
     first_share: float = 0.02
     apart_share: float = 0.02
     drift_share: float = 0.02
+    mixture_share: float = 0.02
+    harm_share: float = 0.02
 
     @property
     def share(self) -> float:
         """What all of them take of the budget."""
-        return self.first_share + self.apart_share + self.drift_share
+        return self.first_share + self.apart_share + self.drift_share + self.mixture_share + self.harm_share
 
 
 class Tendencies:
-    """What is watched beside counts. per_week: the whole false-alarm budget."""
+    """What is watched beside counts. per_week: the whole false-alarm budget; load_model: see mixtures.py."""
 
-    def __init__(self, scope: Scope, cube: CountCube, settings: TendencySettings, per_week: float) -> None:
+    def __init__(
+        self, scope: Scope, cube: CountCube, settings: TendencySettings, per_week: float, load_model: LoadModel | None = None
+    ) -> None:
+        self._load_model = load_model
         self._scope, self._cube, self._harm = scope, cube, scope.harm
         self._settings, self._per_week = settings, per_week
         space = scope.space
@@ -77,7 +85,8 @@ class Tendencies:
             self._fit(day)
         self._first[:] = False
         absent = self._settings.absent_days
-        if not self._cube.begun or self._cube.first_day is None or day - self._cube.first_day < absent:
+        begun = self._cube.first_day if self._settings.first_share > 0 else None
+        if begun is None or day - begun < absent:
             return
         quiet = (self._cube.window_all(day - 1, absent).reshape(self._shape) == 0) & self._leaf & ~self._severe
         chance = np.where(quiet & (self._chance > 0), self._chance, np.nan)
@@ -127,9 +136,14 @@ class Tendencies:
         """What the week that closes today says: sources drifting apart, slow drift. silent: whether any source is dead."""
         if not watch.ready or self._cube.first_day is None:
             return []
-        found = self._apart(watch, silent)
-        if watch.slow is not None and not silent:
+        shares = self._settings
+        found = self._apart(watch, silent) if shares.apart_share > 0 else []
+        if shares.drift_share > 0 and watch.slow is not None and not silent:
             found += self._drifting(watch, watch.slow, self._cube.first_day)
+        if shares.harm_share > 0:
+            found += _one_each(heavy_areas(watch, self._harm, shares.harm_share * self._per_week), self._scope)
+        if shares.mixture_share > 0 and not silent:
+            found += unusual_mixtures(self._scope, self._cube, self._today, self._load_model, shares.mixture_share * self._per_week)
         return found
 
     def _apart(self, watch: Watch, silent: bool) -> list[Judged]:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.budget import Threshold, calibrate
-from earlywarning.core.calendar import UNIT, dates_of
+from earlywarning.core.calendar import UNIT
 from earlywarning.core.counts import CountCube
 from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile, profile_variance
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
 from earlywarning.core.detectors.scan import Blocks, block_sort, scan, window_dispersion
 from earlywarning.core.detectors.status import Status
+from earlywarning.core.judged import Cover, Judged, Touched
+from earlywarning.core.observed_days import booking_days, observed_days
+from earlywarning.core.online_fdr import day_level, threshold_of
 from earlywarning.core.scope import Block, Scope, Watched
 
 Ints = NDArray[np.int64]
@@ -32,6 +35,7 @@ REFIT = 28  # days from one fit to the next
 SLOW_GUARD = 27 * 7 + REFIT  # days: half a year of weeks that are tested for drift, at any time between two fits
 _MONDAY = 4  # 1970-01-05
 NEARLY = 0.5  # powers of ten of score that a more specific block may lie behind
+FEWEST_WEEKS = 16  # of history, whatever the settings say: a season cannot be seen in less, nor hardly a weekday
 _FEWEST = 8.0  # events in the history of a category that is watched
 _COVERED = 0.05  # of a block's expectation left over by open alerts, below which the rest is not judged
 
@@ -43,6 +47,8 @@ class WatchSettings(NamedTuple):
     """What is watched and how. windows in days; years: of history used, and least needed; false alarms a week.
 
     first_judged: day before which nothing is judged, for a back-test whose earlier days are history.
+    false_discovery_rate: 0, or the share of false ones among alerts that replaces the budget (online_fdr.py). area_bonus,
+    category_bonus: powers of ten by which false alarms may be more frequent there than elsewhere; empty: none.
     """
 
     windows: tuple[int, ...] = (1, 3, 7, 14, 28)
@@ -52,40 +58,10 @@ class WatchSettings(NamedTuple):
     lateness: int = 7
     false_alarms_per_week: float = 1.0
     first_judged: int = 0
+    false_discovery_rate: float = 0.0
+    area_bonus: tuple[float, ...] = ()
+    category_bonus: tuple[float, ...] = ()
     baseline: ExpectationSettings = ExpectationSettings()
-
-
-class Judged(NamedTuple):
-    """A block in a window that ends on last_day: counts in events, and how unusual they are. score above 0 is a signal."""
-
-    block: Block
-    window: int
-    last_day: int
-    observed: float
-    expectation: float
-    upper_bound: float
-    dispersion: float
-    p_value: float
-    score: float
-    missing: float  # share of what is expected of the window that usually is not recorded yet
-    status: int
-    tendency: str = ""  # of those that are not found by the scan
-    recurrence: float = 0.0  # days between such by chance, where the scan's threshold does not say it
-
-
-class Touched(NamedTuple):
-    """What a batch touches: area numbers, and pairs of kind and category number."""
-
-    areas: Ints
-    kinds: Ints
-    categories: Ints
-
-
-class Cover(NamedTuple):
-    """What open alerts are already about. fine: (finest areas, leaf columns) 1 or 0; whole: (areas, columns)."""
-
-    fine: Floats
-    whole: NDArray[np.bool_]
 
 
 class Watch:
@@ -93,11 +69,16 @@ class Watch:
 
     def __init__(self, scope: Scope, cube: CountCube, settings: WatchSettings, day_kinds: DayKinds | None = None) -> None:
         self.scope, self.space, self.cube, self.settings = scope, scope.space, cube, settings
-        self._day_kinds = day_kinds
+        self.day_kinds = day_kinds
         self.today: int | None = None
         self.fitted: Expectation | None = None
         self.watched: Watched | None = None
-        self.threshold: Threshold | None = None
+        self.zones = scope.zones
+        if settings.area_bonus:
+            self.zones = self.zones._replace(bonus=np.array(settings.area_bonus))
+        self.threshold: Threshold | None = None  # in force today
+        self._fitted_threshold: Threshold | None = None
+        self.discoveries: list[int] = []  # days on which the scan opened an alert
         self.slow: Expectation | None = None  # one that knows nothing of the last half year, for drifts over months
         self._fit_day: int | None = None
 
@@ -117,6 +98,22 @@ class Watch:
                 self._fit(day, arrivals)
         if self.ready:
             self._expect(day, arrivals)
+        if self._fitted_threshold is not None:
+            self.threshold = self._threshold_of(day, self._fitted_threshold)
+
+    def _threshold_of(self, day: int, fitted: Threshold) -> Threshold:
+        rate = self.settings.false_discovery_rate
+        if not rate:
+            return fitted
+        level = day_level(day, self._first_judged(), self.discoveries, rate, max(self.settings.windows))
+        return threshold_of(fitted, level)
+
+    def _first_judged(self) -> int:
+        """The first day on which anything could be judged."""
+        assert self.cube.first_day is not None  # noqa: S101  # fitted
+        weeks = max(self.settings.min_years * 52 + HALF_WIDTH, FEWEST_WEEKS)
+        history = self.cube.first_day + weeks * WEEK + max(self.settings.windows)
+        return max(self.fit_day(history + REFIT - 1), self.settings.first_judged)
 
     @property
     def ready(self) -> bool:
@@ -134,24 +131,28 @@ class Watch:
     def kinds_of(self, first_day: int, last_day: int) -> Floats:
         """Day kinds of some days, and days on which unknown dates are booked: (days, kinds)."""
         booked = booking_days(first_day, last_day)
-        if self._day_kinds is None:
+        if self.day_kinds is None:
             return booked
-        return np.concatenate([self._day_kinds(first_day, last_day), booked], axis=1)
+        return np.concatenate([self.day_kinds(first_day, last_day), booked], axis=1)
 
     def _fit(self, day: int, arrivals: Arrivals) -> None:
         settings = self.settings
         if not self.cube.begun or self.years_at(day) < settings.min_years:
             return
         assert self.cube.first_day is not None  # noqa: S101  # begun
+        if day - self.cube.first_day < FEWEST_WEEKS * WEEK:
+            return
         first = max(self.cube.first_day, day - settings.years * YEAR - settings.baseline.guard)
         total = self.cube.window_all(day - 1, day - first).reshape(self.space.kinds, self.space.areas, self.space.categories)
         watched = Watched.of(self.scope, total[:, 0] / UNIT, _FEWEST)
         if not len(watched.kind):
             return
+        if settings.category_bonus:
+            watched = watched.with_bonus(np.array(settings.category_bonus))
         counts = self.cube.daily_all(self.series_of(watched), first, day - 1)
         counts = counts.reshape(day - first, self.space.areas, len(watched.kind))
         self.watched = watched
-        known, kinds = _observed_days(counts[:, 0], watched), self.kinds_of(first, day - 1)
+        known, kinds = observed_days(counts[:, 0], watched), self.kinds_of(first, day - 1)
 
         def fit(guard: int) -> Expectation:
             baseline = settings.baseline._replace(guard=guard)
@@ -161,9 +162,10 @@ class Watch:
         self.fitted = fit(settings.baseline.guard)
         self.slow = fit(SLOW_GUARD) if day - first >= SLOW_GUARD + YEAR else None
         self._expect(day, arrivals)
-        self.threshold = calibrate(
+        self._fitted_threshold = calibrate(
             self.fitted,
             self.scope,
+            self.zones,
             watched,
             first_day=day,
             kinds=self.kinds_of(day - max(settings.windows) - 28, day + 7 * 30),
@@ -241,7 +243,7 @@ class Watch:
             observed, expectation, variance = self._without(cover, observed, expectation, variance)
         columns = self.watched.scanned
         padded = np.append(self.fitted.common[0], 0.0)
-        zones = self.scope.zones
+        zones = self.zones
         centres = which = None
         if touched is not None:
             centres = np.flatnonzero(np.isin(zones.around, touched.areas).any(1))
@@ -335,7 +337,7 @@ class Watch:
     def _judged(self, block: Block, w: int, observed: float, expectation: float, dispersion: float, column: int) -> Judged:
         assert self.watched is not None and self.threshold is not None and self.today is not None  # noqa: S101, PT018  # ready
         assert self.fitted is not None  # noqa: S101  # ready
-        sort = block_sort(self.scope.zones, self.watched.scanned, len(block.areas), column)
+        sort = block_sort(self.zones, self.watched.scanned, block.areas, column)
         # Ten significant digits: the last ones of a sum depend on the order in which it was taken.
         expectation, dispersion = _settled(expectation), _settled(dispersion)
         p = max(float(tail_probability(observed, expectation, dispersion)), 1e-300)
@@ -366,32 +368,6 @@ class Watch:
             return float("nan")
         ends = [last_day - y * YEAR + w * WEEK for y in range(1, years + 1) for w in range(-HALF_WIDTH, HALF_WIDTH + 1)]
         return float(self.cube.window(self.scope.series(block), np.array(ends), length).sum(1).mean() / UNIT)
-
-
-def booking_days(first_day: int, last_day: int) -> Floats:
-    """The first of each month, and 1 January: what happened at an unknown time is often booked there. (days, 2), 0 or 1.
-
-    As columns of the profile they take up, for each category, as much as its own past shows: nothing for a clean source.
-    """
-    dates = dates_of(range(first_day, last_day + 1))
-    first = np.array([d.day == 1 for d in dates], dtype=np.float64)
-    year = np.array([(d.month, d.day) == (1, 1) for d in dates], dtype=np.float64)
-    return np.stack([first, year], axis=1)
-
-
-def _observed_days(counts: NDArray[np.float32], watched: Watched) -> NDArray[np.bool_]:
-    """Days on which anything was observed: not those of a gap so long that chance would hardly make it. counts: (days, K)."""
-    total = counts[:, watched.leaves].sum(1)
-    seen = np.ones(len(total), dtype=bool)
-    if not len(total) or not total.any():
-        return seen
-    usual = float(np.median(total[total > 0]))
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (total == 0).astype(np.int8), [0]])))
-    for begin, stop in edges.reshape(-1, 2).tolist():
-        # Expected events in the gap: e^-12 is less than once in a hundred years of days.
-        if usual * (stop - begin) > 12:
-            seen[begin:stop] = False
-    return seen
 
 
 def _settled(value: float) -> float:

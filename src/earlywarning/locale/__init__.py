@@ -3,5 +3,6 @@
 from earlywarning.locale.alerts import details, headline, sentence
 from earlywarning.locale.catalogue import LANGUAGES, Language, label
 from earlywarning.locale.names import Names
+from earlywarning.locale.notes import note_sentence
 
-__all__ = ["LANGUAGES", "Language", "Names", "details", "headline", "label", "sentence"]
+__all__ = ["LANGUAGES", "Language", "Names", "details", "headline", "label", "note_sentence", "sentence"]

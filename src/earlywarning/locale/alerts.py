@@ -6,7 +6,7 @@ other explanations are named; counts of recorded incidents and of reports are ne
 
 from datetime import date
 
-from earlywarning.core.alert_record import Alert, Carrier, DayCount, Signal, Uncertainty
+from earlywarning.core.alert_record import Alert, Carrier, DayCount, Signal, SpecialDay, Uncertainty
 from earlywarning.core.categories import ROOT
 from earlywarning.locale.catalogue import (
     Language,
@@ -29,12 +29,16 @@ from earlywarning.locale.names import Names
 MOST_DAYS = 7  # days, and signals, that are named one by one: what a person takes in
 MOST_SIGNALS = 6
 MOST_AREAS = 4
-_OWN_WORDS = ("drift", "apart", "first", "severe")  # tendencies for which no bound of a count speaks
+_ARTEFACTS = ("date-heap", "burst", "backlog", "gap-filled", "place-coding")
+_OWN_WORDS = ("drift", "apart", "first", "severe", "mixture", "harm")  # tendencies for which no bound of a count speaks
 
 
 def headline(alert: Alert, names: Names, language: Language, today: date | None = None) -> str:
     """One line: where, what, how many, when, and how many were expected. `today`: as for `sentence`."""
     lead = alert.signals[0]
+    if alert.tendency == "mixture":
+        words = {"area": _areas(lead, names, language), "window": _window(lead, language, today)}
+        return text(language, "headline_mixture", reasons=_reasons(lead, names, language), **words)
     return text(
         language,
         "headline",
@@ -73,6 +77,9 @@ def sentence(alert: Alert, names: Names, language: Language, today: date | None 
         window=_window(lead, language, today),
         expected=expected_words(lead.expectation, language),
     )
+    if alert.tendency == "mixture":
+        words = {"area": _areas(lead, names, language), "window": _window(lead, language, today)}
+        said = text(language, "said_mixture", reasons=_reasons(lead, names, language), **words)
     if alert.state == "withdrawn":
         # An alert keeps the figures with which it last stood.
         return text(language, "withdrawn", said=said)
@@ -119,7 +126,8 @@ def details(alert: Alert, names: Names, language: Language) -> list[tuple[str, s
         *_parts(alert.carriers, names, language),
         ("earlier", "; ".join(years) or text(language, "no_earlier")),
         ("also", _others(alert.signals[1:], names, language)),
-        ("uncertain", "; ".join(_uncertainty(u, language) for u in alert.uncertainties) or text(language, "certain")),
+        ("special", "; ".join(_special(day, language) for day in alert.special_days)),
+        ("uncertain", "; ".join(_uncertainty(u, lead, language) for u in alert.uncertainties) or text(language, "certain")),
         ("other", text(language, "other")),
         ("judged", text(language, "judged", version=alert.settings_version or "-", method=lead.method)),
     ]
@@ -154,6 +162,18 @@ def _digits(lead: Signal) -> int:
     if lead.observed <= lead.upper_bound or lead.upper_bound < 1:
         return 0
     return next((d for d in range(3) if round(lead.observed, d) > rounded_down(lead.upper_bound, d)), 3)
+
+
+def _reasons(signal: Signal, names: Names, language: Language) -> str:
+    """What makes a mixture unusual, the most unusual first."""
+    told = []
+    for reason in signal.reasons:
+        way = "more" if reason.deviation > 0 else "less"
+        if reason.feature == "category":
+            told.append(text(language, f"{way}_of", name=names.category_inside(reason.code, language)))
+        else:
+            told.append(text(language, f"{way}_{reason.feature}"))
+    return list_words(told, language) if told else text(language, "no_reason")
 
 
 def _days(days: tuple[DayCount, ...], language: Language) -> str:
@@ -209,9 +229,21 @@ def _others(signals: tuple[Signal, ...], names: Names, language: Language) -> st
     return "; ".join(told)
 
 
-def _uncertainty(u: Uncertainty, language: Language) -> str:
+def _special(day: SpecialDay, language: Language) -> str:
+    name = day.names[0 if language == "sv" else 1]
+    first, last = (day_words(d, language, year=False) for d in (day.first_day, day.last_day))
+    if first == last:
+        return text(language, "special_day", day=first, name=name)
+    return text(language, "special_days", first=first, last=last, name=name)
+
+
+def _uncertainty(u: Uncertainty, lead: Signal, language: Language) -> str:
     if u.kind == "late-data":
-        return text(language, "late", share=share_words(u.share, language))
+        expected, complete = (expected_words(e, language) for e in (lead.expectation, lead.complete_expectation))
+        key = "late" if expected != complete and lead.complete_expectation > 0 else "late_bare"
+        return text(language, key, share=share_words(u.share, language), expected=expected, complete=complete)
+    if u.kind in _ARTEFACTS and u.since is not None:
+        return text(language, u.kind, source=u.source, share=share_words(u.share, language), day=day_words(u.since, language))
     if u.kind == "silent-source":
         if u.since is None:
             return text(language, "silent_lately", source=u.source)

@@ -1,8 +1,13 @@
 """From settings to the core's own values: registers, calendar and engine settings."""
 
 from datetime import UTC, datetime, time
+from functools import cache
 from importlib import resources
+from math import log10
 from pathlib import Path
+
+import numpy as np
+import structlog
 
 from earlywarning.core.admission import AdmissionRules
 from earlywarning.core.alerts import AlertSettings
@@ -10,13 +15,17 @@ from earlywarning.core.areas import AreaRegister, load_areas, municipality_only
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree, load_categories
 from earlywarning.core.detectors.expectation import ExpectationSettings
+from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import KINDS, ORIGINS
 from earlywarning.core.tallies import EngineSettings
+from earlywarning.core.tendencies import TendencySettings
 from earlywarning.core.watch import WatchSettings
+from earlywarning.lab.models import ModelError, load_model
 from earlywarning.runtimes.day_calendar import day_calendar
-from earlywarning.settings import Settings, SettingsError
+from earlywarning.settings import Budget, Settings, SettingsError
 
+log = structlog.get_logger(__name__)
 _OLDEST_YEARS = 15  # what is older than this is taken for a wrong date unless the settings say otherwise
 
 
@@ -53,10 +62,13 @@ def category_tree(settings: Settings) -> CategoryTree:
     return load_categories(data, file=file)
 
 
-def engine_settings(settings: Settings, today: datetime) -> EngineSettings:
-    """What the settings say to the core. today: wall time, from which the oldest day taken is reckoned."""
+def engine_settings(settings: Settings, today: datetime, register: AreaRegister, tree: CategoryTree) -> EngineSettings:
+    """What the settings say to the core. today: wall time, from which the oldest day taken is reckoned.
+
+    Raises SettingsError for a district that the register does not have.
+    """
     oldest = settings.events.oldest or today.date().replace(year=today.year - _OLDEST_YEARS, day=1)
-    detection = settings.detection
+    detection, budget = settings.detection, settings.budget
     return EngineSettings(
         admission=AdmissionRules(
             future_tolerance=settings.events.future_tolerance_minutes * 60,
@@ -71,7 +83,20 @@ def engine_settings(settings: Settings, today: datetime) -> EngineSettings:
             lateness=settings.events.lateness_days,
             false_alarms_per_week=settings.alerts.false_alarms_per_week,
             baseline=ExpectationSettings(guard=detection.guard_days),
+            false_discovery_rate=budget.false_discovery_rate,
+            area_bonus=_area_bonus(budget, register),
+            category_bonus=_category_bonus(budget, tree),
         ),
+        tendencies=TendencySettings(
+            harm_limit=budget.severe_harm,
+            rare_days=budget.severe_rare_days,
+            first_share=budget.first_share,
+            apart_share=budget.apart_share,
+            drift_share=budget.drift_share,
+            mixture_share=budget.mixture_share,
+            harm_share=budget.harm_share,
+        ),
+        trained_model=budget.mixture == "model",
         alerts=AlertSettings(settle_after=settings.alerts.settle_after_days, version=settings.version),
         origins=tuple(ORIGINS.index(o) for o in detection.origins),
         kinds=tuple(KINDS.index(k) for k in detection.kinds),
@@ -79,8 +104,44 @@ def engine_settings(settings: Settings, today: datetime) -> EngineSettings:
     )
 
 
+def _area_bonus(budget: Budget, register: AreaRegister) -> tuple[float, ...]:
+    """Powers of ten by area: the weight of the nearest area above (or itself) that the settings name."""
+    if not budget.district_weights:
+        return ()
+    if unknown := [code for code in budget.district_weights if code not in register.codes]:
+        names = ", ".join(repr(code) for code in unknown)
+        raise SettingsError([f"budget.district_weights: the register of areas has no {names}; write codes of its areas"])
+    weight = {register.codes.index(code): w for code, w in budget.district_weights.items()}
+    out = []
+    for above in register.ancestors.tolist():
+        named = [weight[a] for a in above if a in weight]
+        out.append(log10(named[0]) if named else 0.0)
+    return tuple(out)
+
+
+def _category_bonus(budget: Budget, tree: CategoryTree) -> tuple[float, ...]:
+    """Powers of ten by category: the given power of its harm weight, beside that of the middle one."""
+    if not budget.harm_weight:
+        return ()
+    harm = np.maximum(np.asarray(tree.harm, dtype=np.float64), 1e-6)
+    # Held within a factor of a hundred, so that one category cannot spend the whole budget.
+    bonus = np.clip(budget.harm_weight * np.log10(harm / np.median(harm)), -2.0, 2.0)
+    return tuple(bonus.tolist())
+
+
+@cache
+def pattern_model() -> Scorer | None:
+    """The bundled model of usual mixtures, read once; None when it does not fit, which is logged: plain scores then do."""
+    try:
+        return load_model()
+    except ModelError as error:
+        log.error("the model of usual mixtures is refused, mixtures are scored without it", problem=str(error))
+        return None
+
+
 def make_engine(settings: Settings, today: datetime) -> Engine:
     """An empty engine for these settings. Raises RegisterError, SettingsError, CalendarError."""
     calendar = LocalCalendar(settings.municipality.timezone)
-    chosen = engine_settings(settings, today)
-    return Engine(area_register(settings), category_tree(settings), calendar, chosen, day_calendar(settings))
+    register, tree = area_register(settings), category_tree(settings)
+    chosen = engine_settings(settings, today, register, tree)
+    return Engine(register, tree, calendar, chosen, day_calendar(settings), pattern_model)

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from earlywarning.core.areas import AreaRegister
+from earlywarning.core.calendar import day_number
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.core.engine import Engine, followed
@@ -110,7 +111,8 @@ class Service:
         alerts = [a for a in kept if followed(a, clock_day, engine.settings)]
         noted = {a.alert_id: h[-1].alert.observed for a in alerts if (h := self.store.history(a.alert_id))}
         pages = [page for _, page in self.store.pages(municipality)]
-        engine.restore(pages, alerts, noted, clock_day, clock_hour)
+        opened = [day_number(day) for day in self.store.opening_days(municipality)]
+        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened)
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -257,7 +259,7 @@ class Service:
                 self._restore(engine)
                 self.engine = engine
             else:
-                self.engine.configure(engine_settings(settings, now), day_calendar(settings))
+                self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
             self.settings = settings
             self.store.add_settings_version(settings.version, settings.text, now)
         log.info("settings in force", version=settings.version)
@@ -353,6 +355,8 @@ class Service:
             for r in one.rejections:
                 m.events.labels(r.kind or "unknown", m.known_source(r.source), "rejected").inc()
                 m.rejected.labels(r.rule).inc()
+        for note in changes.notes:
+            m.data_notes.labels(note.what).inc()
         if changes.history:
             m.to_alert.observe(seconds)
             m.count_changes(changes.history)

@@ -12,12 +12,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from earlywarning.core.alert_record import Alert, AlertChange
+from earlywarning.core.alerts import SCANNED
 from earlywarning.core.changes import Changes, DeadLetter
+from earlywarning.core.data_notes import DataNote
 from earlywarning.store import tables as t
 from earlywarning.store.errors import StoreError, advice
 from earlywarning.store.lock import WriterLock
 from earlywarning.store.opening import bring_up_to_date, make_engine
 
+_note_decoder = msgspec.json.Decoder(DataNote)
 _alert_decoder = msgspec.json.Decoder(Alert)
 _SETTLE = (
     t.dead_letters.update()
@@ -143,6 +146,9 @@ class Store:
                     for h in changes.history
                 ],
             )
+        if changes.notes:
+            names = [column.name for column in t.data_notes.columns if column.name != "body"]
+            self._upsert(c, t.data_notes, [{**{n: getattr(note, n) for n in names}, "body": _json(note)} for note in changes.notes])
         if changes.clock_day:
             state = {"municipality": municipality, "clock_day": changes.clock_day, "clock_hour": changes.clock_hour}
             self._upsert(c, t.engine_state, [state])
@@ -239,6 +245,13 @@ class Store:
         with self._reading() as c:
             return [_read_alert(body) for body in c.execute(query.limit(limit)).scalars()]
 
+    def opening_days(self, municipality: str) -> list[date]:
+        """Days on which alerts about counts were opened."""
+        a = t.alerts.c
+        query = sa.select(a.opened_on).where(a.municipality == municipality, a.tendency.in_(SCANNED)).distinct()
+        with self._reading() as c:
+            return list(c.execute(query.order_by(a.opened_on)).scalars())
+
     def alert(self, alert_id: str) -> Alert | None:
         """One alert, None when there is none of that id."""
         with self._reading() as c:
@@ -258,6 +271,22 @@ class Store:
         query = sa.select(h.change, h.changed_on, h.body).where(h.alert_id == alert_id).order_by(h.id)
         with self._reading() as c:
             return [AlertChange(r[0], r[1], _read_alert(r[2])) for r in c.execute(query)]
+
+    def data_notes(
+        self, *, municipality: str | None = None, since: date | None = None, until: date | None = None, limit: int | None = None
+    ) -> list[DataNote]:
+        """Data-quality notes, the newest first; since and until are days on which they were noted."""
+        n = t.data_notes.c
+        query = sa.select(n.body).order_by(n.noted_on.desc(), n.note_id).limit(limit)
+        for given, clause in (
+            (municipality, n.municipality == municipality),
+            (since, n.noted_on >= since),
+            (until, n.noted_on <= until),
+        ):
+            if given is not None:
+                query = query.where(clause)
+        with self._reading() as c:
+            return [_note_decoder.decode(body) for body in c.execute(query).scalars()]
 
     def dead_letters(
         self,

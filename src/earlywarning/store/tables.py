@@ -89,6 +89,18 @@ alert_history = Table(
     Index("ix_alert_history_alert", "alert_id", "id"),
 )
 
+data_notes = Table(
+    "data_notes",
+    metadata,
+    Column("note_id", String(64), primary_key=True),
+    Column("municipality", String(12), nullable=False),
+    Column("noted_on", Date, nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("source", String(128), nullable=False),
+    Column("body", Text, nullable=False),  # the whole DataNote as JSON
+    Index("ix_data_notes_noted", "municipality", "noted_on"),
+)
+
 settings_versions = Table(
     "settings_versions",
     metadata,

@@ -19,7 +19,7 @@ from earlywarning import __version__
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.tabulate import Selection, SelectionError
-from earlywarning.locale import Language, Names, details, headline, sentence
+from earlywarning.locale import Language, Names, details, headline, note_sentence, sentence
 from earlywarning.runtimes.embedded import Service
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
@@ -103,6 +103,21 @@ def show_alert(state: State, alert_id: str, language: Language | None = None) ->
         for h in service.store.history(alert_id)
     ]
     return _json({**_shown(alert, names, words), "details": explained, "history": history})
+
+
+@get("/v1/data-quality", summary="Artefacts of booking", tags=["counts"], sync_to_thread=True)
+def data_quality(
+    state: State,
+    since: date | None = None,
+    until: date | None = None,
+    limit: int = Parameter(default=100, ge=1, le=10_000),
+    language: Language | None = None,
+) -> Response[bytes]:
+    """What was recognised as an artefact of booking, the newest first; since and until are days on which it was noted."""
+    service, words = _service(state), _language(state, language)
+    names = Names.from_registers(service.register, service.tree)
+    notes = service.store.data_notes(since=since, until=until, limit=limit)
+    return _json({"notes": [{**msgspec.to_builtins(n), "sentence": note_sentence(n, names, words)} for n in notes]})
 
 
 @get("/v1/counts", summary="Counts as a table", tags=["counts"], sync_to_thread=True)
@@ -232,6 +247,7 @@ def index(state: State) -> Response[bytes]:
     """Where to go."""
     paths = [
         "/v1/alerts",
+        "/v1/data-quality",
         "/v1/counts",
         "/v1/areas",
         "/v1/categories",
@@ -342,8 +358,8 @@ def make_app(service: Service) -> Litestar:
     """The ASGI application of one service."""
     return Litestar(
         [
-            send_events, list_alerts, show_alert, counts, areas, categories, event_schema, dead_letters, metrics, healthz,
-            readyz, index, openapi,
+            send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
+            healthz, readyz, index, openapi,
         ],
         state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),

@@ -7,6 +7,7 @@ says (Gamma-Poisson), with older weeks and past outbreaks weighted down. McCulla
 Clayton & Kaldor 1987, Biometrics 43:671 (empirical Bayes rates); Noufaily et al. 2013 (down-weighting).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -197,17 +198,32 @@ def _levels(weekly: Floats, shape: Floats, weights: Floats, parent: Ints) -> tup
     events = (weights * weekly).sum(0)
     exposure = (weights * shape[:, None]).sum(0)
     areas, columns = events.shape
-    share = (events + 1e-12) / (events[:1] + areas * 1e-12)  # of each area in its column
-    above = np.where(parent >= 0, parent, np.arange(columns))
-    prior = share[:, above] * (events[:1] + 0.5) / np.maximum(exposure[:1], _LEAST_MEAN)
-    prior = np.maximum(prior, 0.5 / np.maximum(exposure.max(initial=1.0), 1.0) / areas)
-    expected = prior * exposure
-    # How far areas depart from their parent's share, beyond chance: the prior's strength, by moments (Clayton & Kaldor).
-    excess = ((events - expected) ** 2 - expected)[1:].sum(0) / np.maximum((expected**2)[1:].sum(0), _LEAST_MEAN)
-    strength = 1.0 / np.clip(excess, 0.02, 2.0)
-    strength = np.where(parent >= 0, strength, 0.5)
-    level = prior * (strength + events) / (strength + expected)
+    rate = (events[:1] + 0.5) / np.maximum(exposure[:1], _LEAST_MEAN)  # of the whole municipality
+    least = 0.5 / np.maximum(exposure.max(initial=1.0), 1.0) / areas
+    level, strength = np.zeros_like(events), np.full(columns, 0.5)
+    for these, above in _by_depth(parent):
+        # The share of the parent category is itself shrunk towards its own parent's: what an area has never had of either
+        # is expected there as often as its share of everything says.
+        raw = (events[:, these] + 1e-12) / (events[:1, these] + areas * 1e-12)
+        share = raw if above is None else level[:, above] / np.maximum(level[:1, above], 1e-300)
+        prior = np.maximum(share * rate[:, these], least)
+        expected = prior * exposure[:, these]
+        if above is not None:
+            # How far areas depart from their parent's share, beyond chance: the prior's strength, by moments (Clayton & Kaldor).
+            o, e = events[1:, these], expected[1:]
+            excess = ((o - e) ** 2 - e).sum(0) / np.maximum((e**2).sum(0), _LEAST_MEAN)
+            strength[these] = 1.0 / np.clip(excess, 0.02, 2.0)
+        level[:, these] = prior * (strength[these] + events[:, these]) / (strength[these] + expected)
     return level, 1.0 / (strength + events), events
+
+
+def _by_depth(parent: Ints) -> Iterator[tuple[Ints, Ints | None]]:
+    """Columns level by level of the tree, with the columns above them (None at the top)."""
+    these, above = np.flatnonzero(parent < 0), None
+    while len(these):
+        yield these, above
+        these = np.flatnonzero(np.isin(parent, these))
+        above = parent[these]
 
 
 def _slopes(

@@ -7,6 +7,7 @@ neighbours the one with the highest likelihood ratio: areas ranked by observed o
 expectation-based likelihood ratio is Neill et al. 2005, KDD 218.
 """
 
+from collections.abc import Sequence
 from math import comb
 from typing import NamedTuple
 
@@ -24,10 +25,15 @@ _ROOM = 1.6  # powers of ten by which a tail is smaller than its likelihood rati
 
 
 class Zones(NamedTuple):
-    """The places that are scanned. around: (centres, m) each fine area and its neighbours, padded with `areas`."""
+    """The places that are scanned. around: (centres, m) each fine area and its neighbours, padded with `areas`.
+
+    bonus: (areas,) powers of ten by which false alarms may be more frequent in an area than elsewhere (a weighted Bonferroni
+    rule: Genovese, Roeder & Wasserman 2006, Biometrika 93:509); a block has the mean of its areas.
+    """
 
     areas: int
     around: Ints
+    bonus: Floats
 
     @classmethod
     def of(cls, fine: Ints, neighbours: tuple[tuple[int, ...], ...], most: int = 12) -> "Zones":
@@ -37,7 +43,7 @@ class Zones(NamedTuple):
         table = np.full((len(rows), width), len(neighbours), dtype=np.int64)
         for i, row in enumerate(rows):
             table[i, : len(row)] = row
-        return cls(len(neighbours), table)
+        return cls(len(neighbours), table, np.zeros(len(neighbours)))
 
 
 class Columns(NamedTuple):
@@ -89,12 +95,13 @@ class Blocks(NamedTuple):
         return cls(np.empty((0, width), dtype=np.int64), whole, whole, real, real, real, real, real)
 
 
-def block_sort(zones: Zones, columns: Columns, size: int, column: int) -> float:
+def block_sort(zones: Zones, columns: Columns, areas: Sequence[int], column: int) -> float:
     """Logarithm (base 10) of how many blocks there are of a block's sort: of its number of areas and its sort of column."""
-    if size == 1:
-        return float(np.log10(zones.areas) + columns.rank[column])
+    rank = columns.rank[column] - zones.bonus[list(areas)].mean()
+    if len(areas) == 1:
+        return float(np.log10(zones.areas) + rank)
     centres, width = zones.around.shape
-    return float(np.log10(centres * max(comb(width - 1, size - 1), 1)) + columns.rank[column])
+    return float(np.log10(centres * max(comb(width - 1, len(areas) - 1), 1)) + rank)
 
 
 def window_dispersion(dispersion: Floats, length: int) -> Floats:
@@ -147,12 +154,13 @@ def _ratio(observed: Floats, expectation: Floats, dispersion: Floats) -> Floats:
 def _singles(o: Floats, e: Floats, v: Floats, rank: Floats, zones: Zones, width: int, least: float, min_count: float) -> Blocks:
     e = np.maximum(e, _TINY)
     phi = np.maximum(v / e, 1.0)
-    needed = least + np.log10(zones.areas) + rank
+    sorts = np.log10(zones.areas) - zones.bonus
+    needed = least + sorts[:, None] + rank
     hit = (o >= min_count) & (_ratio(o, e, phi) > _LN10 * (needed - _ROOM))
     w, a, c = np.nonzero(hit)
     areas = np.full((len(w), width), -1, dtype=np.int64)
     areas[:, 0] = a
-    return _judged(areas, c, w, o[hit], e[hit], phi[hit], np.log10(zones.areas) + rank[c], least)
+    return _judged(areas, c, w, o[hit], e[hit], phi[hit], sorts[a] + rank[c], least)
 
 
 def _subsets(
@@ -160,7 +168,7 @@ def _subsets(
 ) -> Blocks:
     width = around.shape[1]
     sorts = np.log10([len(zones.around) * max(comb(width - 1, k), 1) for k in range(width)])
-    w, z, c = _promising(o, e, v, around, _LN10 * (least + sorts[1:].min() + rank - _ROOM))
+    w, z, c = _promising(o, e, v, around, _LN10 * (least + sorts[1:].min() - zones.bonus.max() + rank - _ROOM))
     pad = ((0, 0), (0, 1), (0, 0))  # the padding of neighbourhoods has no events and hardly expects any
     on, en, vn = (np.pad(x, pad)[w[:, None], around[z], c[:, None]] for x in (o, e, v))  # (promising, m)
     order = np.argsort(-on / np.maximum(vn, _TINY), axis=1, kind="stable")
@@ -170,14 +178,15 @@ def _subsets(
     ratio[:, 0] = 0.0  # one area alone is a single block
     k = ratio.argmax(1)
     row = np.arange(len(k))
-    keep = (ratio[row, k] > _LN10 * (least + sorts[k] + rank[c] - _ROOM)) & (on[row, k] >= min_count)
+    keep = (ratio[row, k] > _LN10 * (least + sorts[k] - zones.bonus.max() + rank[c] - _ROOM)) & (on[row, k] >= min_count)
     row, k, w, z, c = (x[keep] for x in (row, k, w, z, c))
     inside = np.arange(width) <= k[:, None]
     areas = np.where(inside, np.take_along_axis(around[z], order[row], 1), zones.areas)
     areas = np.sort(np.where(areas < zones.areas, areas, zones.areas), axis=1)
     areas = np.where(areas < zones.areas, areas, -1)
     size = (areas >= 0).sum(1)
-    sort = sorts[np.maximum(size - 1, 0)] + rank[c]
+    bonus = (np.append(zones.bonus, 0.0)[areas] * (areas >= 0)).sum(1) / np.maximum(size, 1)
+    sort = sorts[np.maximum(size - 1, 0)] + rank[c] - bonus
     found = _judged(areas, c, w, on[row, k], en[row, k], phi[row, k], sort, least)
     # Several centres find the same block.
     if len(found.score):
