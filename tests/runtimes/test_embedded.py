@@ -10,7 +10,7 @@ import pytest
 
 from earlywarning.core.events import Decoded
 from earlywarning.runtimes.embedded import Service, Taken
-from earlywarning.settings import Settings, load_settings, parse_settings
+from earlywarning.settings import Settings, SettingsError, load_settings, parse_settings
 from earlywarning.sources.supply import Supply
 from earlywarning.store import StoreError, StoreLocked
 from tests.core.town import BEGIN, event, history, merged, surge
@@ -132,3 +132,52 @@ def test_a_register_that_is_replaced_keeps_the_events_of_areas_that_are_gone(ser
     ]
     service.reload(settings)
     assert take(service, [event(1, BEGIN, area="A0")]).outcomes == ["repeated"]
+
+
+def test_supplies_taken_together_are_answered_and_refused_each_for_itself(service: Service) -> None:
+    good = [event(i, BEGIN) for i in range(3)]
+    bad = event("bad", BEGIN, area="nowhere")
+    mixed = [event("a", BEGIN), event("b", BEGIN, category="none"), event("c", BEGIN)]
+    supplies = [supply(good[:2]), supply([bad]), supply(mixed), supply([good[2], good[0]]), supply([])]
+    taken = service.take(supplies, datetime.now(UTC))
+    said = [[(i.index, i.outcome, i.field) for i in one.items()] for one in taken]
+    assert said == [
+        [(1, "accepted", None), (2, "accepted", None)],
+        [(1, "rejected", "area")],
+        [(1, "accepted", None), (2, "rejected", "category"), (3, "accepted", None)],
+        [(1, "accepted", None), (2, "repeated", None)],
+        [],
+    ]
+    assert sorted((d.letter.event_id, d.letter.field) for d in service.store.dead_letters()) == [
+        ("eb", "category"),
+        ("ebad", "area"),
+    ]
+
+
+def test_what_is_recognised_as_an_artefact_is_kept_and_told(service: Service) -> None:
+    at = BEGIN + timedelta(days=125, hours=-3)
+    filed = [
+        event(f"r{i}", at + timedelta(minutes=i), area="A1", kind="report", recorded_at=at + timedelta(minutes=i))
+        for i in range(40)
+    ]
+    take(service, merged(history(1, days=130, rate=0.2), filed))
+    (note,) = service.store.data_notes()
+    assert (note.what, note.area, note.category, note.events >= 40) == ("burst", "A1", "C0", True)
+    assert service.store.data_notes(since=note.noted_on, until=note.noted_on) == [note]
+    assert service.store.data_notes(since=note.noted_on + timedelta(days=1)) == []
+
+
+def test_weights_of_a_district_that_is_not_there_are_refused_at_opening_and_at_a_change(
+    service: Service, settings: Settings, tmp_path: Path
+) -> None:
+    text = settings.text.replace("store.db", "other.db") + "\n[budget]\ndistrict_weights = { D9 = 2.0 }\n"
+    with pytest.raises(SettingsError, match=r"budget\.district_weights: the register of areas has no 'D9'"):
+        Service.open(parse_settings(text, file="x", folder=tmp_path))
+    with pytest.raises(SettingsError, match="'D9'"):
+        service.reload(parse_settings(text, file="x", folder=tmp_path))
+    weighted = parse_settings(text.replace("D9", "D1") + "harm_weight = 1.0\n", file="x", folder=tmp_path)
+    service.reload(weighted)
+    watch = service.engine.settings.watch
+    codes = service.register.codes
+    assert {codes[i] for i, bonus in enumerate(watch.area_bonus) if bonus} == {"D1", "A3", "A4", "A5"}
+    assert watch.category_bonus[list(service.tree.codes).index("C0")] < watch.category_bonus[list(service.tree.codes).index("C2")]

@@ -105,3 +105,10 @@ def _wait(running: Running) -> None:
     """Let the service's own threads go on: ask something that takes a moment."""
     select.select([], [], [], 0.05)
     running.client.get("/v1/areas")
+
+
+def test_data_quality_notes_come_over_http_in_both_languages(running: Running) -> None:
+    ask = running.client.get
+    assert ask("/v1/data-quality").json() == {"notes": []}
+    assert ask("/v1/data-quality?since=never").status_code == 400
+    assert "/v1/data-quality" in ask("/openapi.json").json()["paths"]

@@ -278,13 +278,12 @@ class Store:
         """Data-quality notes, the newest first; since and until are days on which they were noted."""
         n = t.data_notes.c
         query = sa.select(n.body).order_by(n.noted_on.desc(), n.note_id).limit(limit)
-        for given, clause in (
-            (municipality, n.municipality == municipality),
-            (since, n.noted_on >= since),
-            (until, n.noted_on <= until),
-        ):
-            if given is not None:
-                query = query.where(clause)
+        if municipality is not None:
+            query = query.where(n.municipality == municipality)
+        if since is not None:
+            query = query.where(n.noted_on >= since)
+        if until is not None:
+            query = query.where(n.noted_on <= until)
         with self._reading() as c:
             return [_note_decoder.decode(body) for body in c.execute(query).scalars()]
 

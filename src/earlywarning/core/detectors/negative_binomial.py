@@ -53,28 +53,33 @@ def quantile(alpha: float, mean: ArrayLike, dispersion: ArrayLike) -> Floats:
     guess = np.maximum(np.floor(mu + z * np.sqrt(phi * mu) + (2 * phi - 1) * (z * z - 1) / 6), 0)
     level = alpha * (1 + 1e-12)
     low, high = _bracket(guess, mu, phi, level)
-    while (open_ := high - low > 1).any():
-        middle = np.floor((low + high) / 2)
-        enough = tail_probability(middle + 1, mu, phi) <= level
-        high = np.where(open_ & enough, middle, high)
-        low = np.where(open_ & ~enough, middle, low)
+    open_ = np.flatnonzero(high - low > 1)
+    while len(open_):
+        middle = np.floor((low[open_] + high[open_]) / 2)
+        enough = tail_probability(middle + 1, mu[open_], phi[open_]) <= level
+        high[open_] = np.where(enough, middle, high[open_])
+        low[open_] = np.where(enough, low[open_], middle)
+        open_ = open_[high[open_] - low[open_] > 1]
     out[live] = high
     return out.reshape(mean.shape)
 
 
 def _bracket(guess: Floats, mu: Floats, phi: Floats, level: float) -> tuple[Floats, Floats]:
-    """low (too small, or -1) and high (large enough) around each guess, found by doubling steps."""
+    """low (too small, or -1) and high (large enough) around each guess, found by doubling steps where it was not near."""
     low, high = guess - 1.0, guess.copy()
-    step = np.ones_like(guess)
-    while (short := tail_probability(high + 1, mu, phi) > level).any():
-        low = np.where(short, high, low)
-        high = np.where(short, np.minimum(high + step, _LARGEST), high)
+    short = tail_probability(high + 1, mu, phi) > level
+    up, step = np.flatnonzero(short), 1.0
+    while len(up):
+        low[up] = high[up]
+        high[up] = np.minimum(high[up] + step, _LARGEST)
+        up = up[(tail_probability(high[up] + 1, mu[up], phi[up]) > level) & (high[up] < _LARGEST)]
         step *= 2
-        if (high[short] >= _LARGEST).all():
-            break
-    step = np.ones_like(guess)
-    while (long := (low >= 0) & (tail_probability(low + 1, mu, phi) <= level)).any():
-        high = np.where(long, low, high)
-        low = np.where(long, np.maximum(low - step, -1.0), low)
+    # Where the guess was short, the step below is known to be.
+    down, step = np.flatnonzero(~short & (low >= 0)), 1.0
+    while len(down):
+        down = down[tail_probability(low[down] + 1, mu[down], phi[down]) <= level]
+        high[down] = low[down]
+        low[down] = np.maximum(low[down] - step, -1.0)
+        down = down[low[down] >= 0]
         step *= 2
     return low, high
