@@ -76,7 +76,7 @@ def test_a_changed_mixture_says_what_there_is_more_and_less_of() -> None:
     a = alert(tendency="mixture", window=28, reasons=reasons, parts={"tendency": "mixture"})
     said = sentence(a, NAMES, "en")
     assert said.startswith("In Area 1 the mixture of what happens has changed in the four weeks to ")
-    assert "more broken windows, less graffiti, and more at weekends" in said
+    assert "more broken windows, less graffiti and more at weekends" in said
     assert "less than" not in headline(a, NAMES, "en")
     swedish = sentence(a, NAMES, "sv")
     assert "mer krossade rutor, mindre klotter och mer på helgerna" in swedish

@@ -202,10 +202,13 @@ def _levels(weekly: Floats, shape: Floats, weights: Floats, parent: Ints) -> tup
     least = 0.5 / np.maximum(exposure.max(initial=1.0), 1.0) / areas
     level, strength = np.zeros_like(events), np.full(columns, 0.5)
     for these, above in _by_depth(parent):
-        # The share of the parent category is itself shrunk towards its own parent's: what an area has never had of either
-        # is expected there as often as its share of everything says.
-        raw = (events[:, these] + 1e-12) / (events[:1, these] + areas * 1e-12)
-        share = raw if above is None else level[:, above] / np.maximum(level[:1, above], 1e-300)
+        share = (events[:, these] + 1e-12) / (events[:1, these] + areas * 1e-12)
+        if above is not None:
+            # The share of the parent category, as it was; an area that never had any of that either has the share which its
+            # own parent's says.
+            raw = (events[:, above] + 1e-12) / (events[:1, above] + areas * 1e-12)
+            told = events[:, above] / (events[:, above] + 1.0)
+            share = told * raw + (1 - told) * level[:, above] / np.maximum(level[:1, above], 1e-300)
         prior = np.maximum(share * rate[:, these], least)
         expected = prior * exposure[:, these]
         if above is not None:
