@@ -38,7 +38,7 @@ def test_every_artefact_and_what_is_done_has_words(language: Any) -> None:
 def test_a_burst_says_who_what_and_how_many() -> None:
     assert note_sentence(note(), NAMES, "en") == (
         "schools filed 50 like items at once on Sunday 12 April 2026 (Area 1, the category graffiti); less than one expected. "
-        "One of each category counts; the rest raise no alerts."
+        "One of them counts; the rest raise no alerts."
     )
     swedish = note_sentence(note(), NAMES, "sv")
     assert "schools lämnade söndag 12 april 2026 50 likadana uppgifter på en gång" in swedish

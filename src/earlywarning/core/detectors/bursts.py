@@ -1,8 +1,8 @@
 """Bursts: many like items of one source about one area, filed in one go; they count as one.
 
 While a day runs, of items that are alike to the hour of recording only a handful count (senders.py): the others wait for
-the close of the day. Then the day as a whole says whether it was one reporter's round, of which one item of each
-category counts, or many people's, all of which count.
+the close of the day. Then the day as a whole says whether it was one reporter's round, of which one item counts, or
+many people's, all of which count.
 """
 
 from typing import NamedTuple
@@ -63,7 +63,7 @@ def find_bursts(rows: Bookings, first: int, last: int, aside: Bools | None = Non
     SPREAD times the mean, the mean raised by as much as the category is raised elsewhere that day), is not matched by the
     same category in other areas, and was filed for at least half within _GO hours. An area that has most of its source's
     rows cannot be compared with others: there the hours of recording must say it. What the source filed besides about
-    the area on that day belongs to the round: one item of each category counts. A source known for less than
+    the area on that day belongs to the round, of which one item counts. A source known for less than
     FEWEST_DAYS has no burst. aside: rows that are not asked, as those of a filled gap; they are part of the usual all the same.
     """
     check(rows)
@@ -85,17 +85,19 @@ def find_bursts(rows: Bookings, first: int, last: int, aside: Bools | None = Non
     p = tail_probability(n, expected, SPREAD)
     likely = usual.judgeable & (n >= _TIMES * expected) & (p < _ALPHA)
     likely &= n - usual.here >= _ALONE * np.maximum(usual.elsewhere_now - usual.elsewhere, 0)
-    artefacts = []
+    artefacts, kept = [], []
     for i in np.flatnonzero(likely).tolist():
         items = judged[which == many[i]]
         if _in_one_go(rows.recorded[items]) < (_FILED_IN_ONE_GO if usual.has_elsewhere[i] else _WITHOUT_ELSEWHERE):
             continue
         sender, area, day = int(heads.sender[i]), int(heads.area[i]), int(heads.arrived[i])
         of_day = (these.sender == sender) & (these.arrived == day)
-        out.left_out[_but_one_of_each(rows, judged[of_day & (these.area == area)])] = True
+        out.left_out[judged[of_day & (these.area == area)]] = True
+        kept.append(_earliest(rows, items))
         cell = (sender % 2, sender // 2, area, int(heads.category[i]))
         share = len(items) / int(of_day.sum())
         artefacts.append(Artefact("burst", "counted once", *cell, day, day, len(items), float(expected[i]), share, float(p[i])))
+    out.left_out[kept] = False
     return out._replace(artefacts=tuple(artefacts))
 
 
@@ -139,9 +141,6 @@ def _in_one_go(recorded: Ints) -> float:
     return float(behind.max() / len(hours))
 
 
-def _but_one_of_each(rows: Bookings, items: Ints) -> Ints:
-    """All items but the earliest of each category: which one of equal ones does not matter."""
-    order = np.lexsort((rows.recorded[items], rows.last_day[items], rows.day[items], rows.category[items]))
-    items = items[order]
-    again = np.append(False, rows.category[items][1:] == rows.category[items][:-1])
-    return np.asarray(items[again], dtype=np.int64)
+def _earliest(rows: Bookings, items: Ints) -> int:
+    """The earliest of some items; which one of equal ones does not matter."""
+    return int(items[np.lexsort((rows.recorded[items], rows.last_day[items], rows.day[items]))[0]])
