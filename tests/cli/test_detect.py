@@ -111,3 +111,17 @@ def test_a_gap_that_a_chart_cannot_bear_is_named_with_series_and_step(tmp_path: 
     assert done.returncode == 1
     assert "series 'south' has a gap in step 80" in done.stderr
     assert run("detect", "bayes1", path, "--weeks", "79:82").returncode == 0
+
+
+def test_references_by_calendar_need_the_date_of_the_first_step_and_move_with_the_years(table: Path, tmp_path: Path) -> None:
+    out = [tmp_path / "counted.csv", tmp_path / "dated.csv"]
+    common = ["detect", "farrington-flexible", table, "--weeks", "400:416"]
+    refused = run(*common, "--set", "epochAsDate=true", "--start", "2004:1", "--out", out[0])
+    assert refused.returncode
+    assert "by_date needs a date for each step: give the date of the first one" in refused.stderr
+    assert run(*common, "--start", "2004-01-05", "--out", out[0]).returncode == 0
+    assert run(*common, "--start", "2004-01-05", "--set", "epochAsDate=TRUE", "--out", out[1]).returncode == 0
+    counted, dated = (read(path) for path in out)
+    assert [r["observed"] for r in counted] == [r["observed"] for r in dated]
+    moved = sum(a["expectation"] != b["expectation"] for a, b in zip(counted, dated, strict=True))
+    assert moved > len(counted) / 2  # 2009 had 53 weeks: all references before it lie a week elsewhere

@@ -3,6 +3,7 @@
 import csv
 import gzip
 from collections import defaultdict
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from earlywarning.core.detectors.farrington import (
+    Bounds,
     DetectorError,
     FarringtonSettings,
     Status,
     farrington_flexible,
     farrington_threshold,
+    farrington_weeks,
     reference_steps,
 )
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
@@ -109,23 +112,24 @@ def test_corner_cases_equal_rs() -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/reference/detection beside the project")
-def test_real_series_equal_rs_where_weeks_are_counted_and_not_dated() -> None:
-    series, frequency = defaultdict(list), {}
+def test_real_series_equal_rs_with_weeks_counted_and_with_reference_weeks_by_date() -> None:
+    series, dates, frequency = defaultdict(list), defaultdict(list), {}
     for row in shared("real_series"):
         series[row["series"]].append(number(row["observed"]))
+        dates[row["series"]].append(date.fromisoformat(row["date"]) if row["date"][:1].isdigit() else None)
         frequency[row["series"]] = int(row["freq"])
     judged, wrong = 0, []
     for row in shared("real_flex"):
-        if row["dates"] == "1":  # R then looks for reference weeks by calendar date
-            continue
         old = row["setting"] == "R3"
         chosen = FarringtonSettings(
             r_compat=True, b=int(row["b"]), w=int(row["w"]), no_periods=int(row["noPeriods"]),
             past_weeks_not_included=int(row["excl"]), frequency=frequency[row["series"]],
             weights_threshold=1 if old else 2.58, p_threshold_trend=0.05 if old else 1,
-            threshold_method="nbPlugin" if row["setting"] == "R1" else "delta",
+            threshold_method="nbPlugin" if row["setting"] == "R1" else "delta", by_date=row["dates"] == "1",
         )  # fmt: skip
-        ours = farrington_flexible(np.array([series[row["series"]]]), int(row["week"]) - 1, chosen)
+        at = np.array([int(row["week"]) - 1])
+        found = farrington_weeks(np.array([series[row["series"]]]), at, chosen, dates=dates[row["series"]])
+        ours = Bounds._make([column[:, 0] for column in found])
         judged += 1
         figures = (ours.expectation[0], ours.upper_bound[0], ours.dispersion[0], ours.p_value[0])
         for name, value in zip(("expected", "upper", "phi", "pvalue"), figures, strict=True):
@@ -133,7 +137,7 @@ def test_real_series_equal_rs_where_weeks_are_counted_and_not_dated() -> None:
                 wrong.append((row["series"], row["week"], name, value, row[name]))
         if ours.alarm[0] != (row["alarm"] == "1"):
             wrong.append((row["series"], row["week"], "alarm"))
-    assert judged == 1032
+    assert judged == 1440
     assert not wrong
 
 

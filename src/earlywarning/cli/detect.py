@@ -16,6 +16,7 @@ from earlywarning.core.detectors.status import DetectorError
 from earlywarning.lab.counts_table import CountsTable, TableError, read_counts
 from earlywarning.lab.detect import COLUMNS, detect
 
+_MONTHLY, _DAILY = 12, 365  # steps in a year
 _SERIES = re.compile(r"\bseries (\d+)\b")
 
 
@@ -31,7 +32,9 @@ def run_detect(
         people, expected = (None if file is None else _beside(file, counts, table) for file in (population, mu0))
         if people is not None and people.shape != counts.counts.shape:
             raise OperatorError(f"{population}: must have the {counts.counts.shape[1]} steps of {table}, not {people.shape[1]}")
-        found, steps = detect(method, counts.counts, first, last, given, people, frequency, expected)
+        found, steps = detect(
+            method, counts.counts, first, last, given, people, frequency, expected, named.dates(counts.counts.shape[1])
+        )
     except TableError as error:
         raise OperatorError(str(error)) from error
     except DetectorError as error:
@@ -69,6 +72,7 @@ class _Steps:
     def __init__(self, start: str, frequency: int) -> None:
         self.frequency = frequency
         self.day: date | None = None
+        self.dated = bool(start)
         self.year = self.step = 1
         year, colon, step = start.partition(":")
         if colon and year.isdecimal() and step.isdecimal() and 1 <= int(step) <= frequency:
@@ -81,14 +85,23 @@ class _Steps:
                 f"--start {start!r}: must be YEAR:STEP, step 1 to {frequency}, such as 2001:1, or a date, such as 2001-01-01"
             ) from None
 
+    def dates(self, steps: int) -> list[date] | None:
+        """The date of each step, where the first one's was given."""
+        if not self.dated or self.day is None:
+            return None
+        if self.frequency == _MONTHLY:
+            months = [self.day.month - 1 + t for t in range(steps)]
+            return [date(self.day.year + m // 12, m % 12 + 1, min(self.day.day, 28)) for m in months]
+        return [self.day + timedelta(days=t * (1 if self.frequency >= _DAILY else 7)) for t in range(steps)]
+
     def __call__(self, t: int) -> str:
         steps = self.step - 1 + t - 1
         if self.day is None:
             return f"{self.year + steps // self.frequency}:{steps % self.frequency + 1}"
-        if self.frequency == 12:
+        if self.frequency == _MONTHLY:
             months = self.day.month - 1 + t - 1
             return f"{self.day.year + months // 12}-{months % 12 + 1:02}"
-        return (self.day + timedelta(days=(t - 1) * (1 if self.frequency >= 365 else 7))).isoformat()
+        return (self.day + timedelta(days=(t - 1) * (1 if self.frequency >= _DAILY else 7))).isoformat()
 
 
 def _span(weeks: str) -> tuple[int | None, int | None]:

@@ -5,6 +5,7 @@ Methods and settings go by R's names (surveillance) and by our own. A new method
 
 import difflib
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,12 @@ def detect(
     population: Floats | None = None,
     frequency: int = 52,
     expected: Floats | None = None,
+    dates: Sequence[date] | None = None,
 ) -> tuple[Judged, Ints]:
     """Apply a method to steps first..last (from 1; default: all with enough history). given: settings as name=value.
 
     counts: (series, steps), NaN for not observed. expected: in-control means for charts, (series, judged or all steps).
+    dates: of every step, where a setting asks for them.
     Returns the figures and the steps (from 1). Raises DetectorError for unknown names, values out of range, and counts
     that the method cannot work with.
     """
@@ -70,7 +73,7 @@ def detect(
     steps = np.arange(begin, stop)
     if expected is not None:
         expected = _judged_part(expected, counts, steps)
-    return method.judge(Table(counts, steps, settings, population, expected)), steps + 1
+    return method.judge(Table(counts, steps, settings, population, expected, dates)), steps + 1
 
 
 def _judged_part(expected: Floats, counts: Floats, steps: Ints) -> Floats:

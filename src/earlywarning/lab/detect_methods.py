@@ -1,7 +1,8 @@
 """What `detect` can apply: each method as a table of settings, the history it needs, and a function that judges steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ class Table(NamedTuple):
     settings: Mapping[type, Any]
     population: Floats | None
     expected: Floats | None
+    dates: Sequence[date] | None = None  # of all steps
 
     @property
     def observed(self) -> Floats:
@@ -126,7 +128,9 @@ def _from_bounds(found: Bounds) -> Judged:
 
 
 def _farrington_flexible(table: Table) -> Judged:
-    return _from_bounds(farrington_weeks(table.counts, table.steps, table.settings[FarringtonSettings], table.population))
+    return _from_bounds(
+        farrington_weeks(table.counts, table.steps, table.settings[FarringtonSettings], table.population, table.dates)
+    )
 
 
 def _farrington_1996(table: Table) -> Judged:

@@ -12,7 +12,8 @@ from earlywarning.core.detectors.status import DetectorError
 ALIASES = {
     "noPeriods": "no_periods", "pastWeeksNotIncluded": "past_weeks_not_included", "weightsThreshold": "weights_threshold",
     "pThresholdTrend": "p_threshold_trend", "limit54": "limit", "thresholdMethod": "threshold_method",
-    "powertrans": "power_transform", "populationOffset": "population_offset", "minSigma": "min_sigma", "actY": "act_y",
+    "powertrans": "power_transform", "populationOffset": "population_offset",
+    "epochAsDate": "by_date", "minSigma": "min_sigma", "actY": "act_y",
     "c.ARL": "threshold", "M": "window", "Mtilde": "shortest", "trans": "transform", "freq": "frequency", "S": "harmonics",
 }  # fmt: skip
 _TRUE, _FALSE = ("true", "t", "yes", "1"), ("false", "f", "no", "0")

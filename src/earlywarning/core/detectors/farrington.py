@@ -8,7 +8,8 @@ errors take sum(omega * ((y - mu) / mu)^2) / df for the dispersion after reweigh
 binomial bounds mixes link and count scale.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -70,14 +71,19 @@ def farrington_flexible(counts: Floats, at: int, settings: FarringtonSettings, p
 
 
 def farrington_weeks(
-    counts: Floats, steps: NDArray[np.int64], settings: FarringtonSettings, population: Floats | None = None
+    counts: Floats,
+    steps: NDArray[np.int64],
+    settings: FarringtonSettings,
+    population: Floats | None = None,
+    dates: Sequence[date] | None = None,
 ) -> Bounds:
     """Judge many steps of every series, each against the baseline of its own past: arrays of shape (series, len(steps)).
 
-    As farrington_flexible; weeks and series are fitted side by side, since every week has the same design.
+    dates: of every step, for settings.by_date. As farrington_flexible; weeks and series are fitted side by side, since every
+    week has the same design.
     """
     settings.check()
-    return judged(counts, steps, settings, lambda c, s: thresholds(c, s, settings, population))
+    return judged(counts, steps, settings, lambda c, s: thresholds(c, s, settings, population, dates))
 
 
 def judged(counts: Floats, steps: Ints, settings: FarringtonSettings, baselines: Callable[[Floats, Ints], Baseline]) -> Bounds:

@@ -3,7 +3,8 @@
 A row is a series in a week: all weeks have the same design, so that rows of any week are fitted side by side.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
 
-from earlywarning.core.detectors.farrington_settings import FarringtonSettings, reference_steps
+from earlywarning.core.detectors.farrington_settings import FarringtonSettings, reference_steps, steps_back
 from earlywarning.core.detectors.negative_binomial import quantile
 from earlywarning.core.detectors.quasi_poisson import Design
 from earlywarning.core.detectors.reweighting import Reweighted, Rule, blank, fit_each, fit_whole
@@ -53,11 +54,13 @@ class Plan(NamedTuple):
     seasons: Seasons | None  # None where a season is left without a step
 
 
-@lru_cache(maxsize=64)
-def _plan(settings: FarringtonSettings) -> Plan:
-    at = settings.frequency * settings.b + settings.w
-    steps, season = reference_steps(at, settings)
-    design = Design(season, (steps - at) / settings.frequency, settings.no_periods)
+@lru_cache(maxsize=256)
+def _plan(settings: FarringtonSettings, back: tuple[int, ...] = (), times: tuple[float, ...] = ()) -> Plan:
+    """back: see reference_steps; times: of the `back[-1] + w` steps before the judged one, in steps (default: -1, -2, ...)."""
+    at = (back[-1] if back else settings.frequency * settings.b) + settings.w
+    steps, season = reference_steps(at, settings, back)
+    time = np.array(times)[at - steps - 1] if times else (steps - at).astype(np.float64)
+    design = Design(season, time / settings.frequency, settings.no_periods)
     every = len(np.unique(season)) == settings.no_periods
     return Plan(steps - at, design, Seasons(design) if every else None)
 
@@ -67,19 +70,50 @@ def thresholds(
     steps: Ints,
     settings: FarringtonSettings,
     population: Floats | None = None,
+    dates: Sequence[date] | None = None,
     judge: "Callable[[Rows, FarringtonSettings, Floats | None], Baseline] | None" = None,
 ) -> Baseline:
     """Baselines of steps of all series: (series, len(steps)) each. Many rows at a time, a row being a series in a week.
 
-    judge: what makes baselines of rows, given also the logarithm of the population at the judged step.
+    dates: of every step, needed with by_date. judge: what makes baselines of rows, given also the logarithm of the
+    population at the judged step.
     """
-    series, weeks = len(counts), len(steps)
+    if settings.by_date:
+        return _by_date(counts, steps, settings, population, dates, judge)
     if settings.population_offset:
-        _check_population(population, series, steps)
+        _check_population(population, len(counts), steps)
     first = int(steps.min(initial=settings.frequency * settings.b + settings.w))
     if first < settings.frequency * settings.b + settings.w:
         reference_steps(first, settings)  # says what is missing
-    plan = _plan(settings)
+    return _planned(counts, steps, settings, population, _plan(settings), judge)
+
+
+def _by_date(
+    counts: Floats, steps: Ints, settings: FarringtonSettings, population: Floats | None, dates: Sequence[date] | None,
+    judge: "Callable[[Rows, FarringtonSettings, Floats | None], Baseline] | None",
+) -> Baseline:  # fmt: skip
+    """Steps whose references lie alike are judged together."""
+    if dates is None or len(dates) < counts.shape[1]:
+        raise DetectorError("by_date needs a date for each step: give the date of the first one")
+    out = Baseline._make(np.empty((len(counts), len(steps)), dtype=kind) for kind in _KINDS)
+    alike: dict[tuple[tuple[int, ...], tuple[float, ...]], list[int]] = {}
+    for i, at in enumerate(steps.tolist()):
+        back = steps_back(at, dates, settings)
+        days = [(dates[at - k] - dates[at]).days / (dates[1] - dates[0]).days for k in range(1, back[-1] + settings.w + 1)]
+        times = () if days == [-k for k in range(1, len(days) + 1)] else tuple(days)
+        alike.setdefault((back, times), []).append(i)
+    for (back, times), which in alike.items():
+        part = _planned(counts, steps[which], settings, population, _plan(settings, back, times), judge)
+        for place, values in zip(tuple[NDArray[Any], ...](out), tuple[NDArray[Any], ...](part), strict=True):
+            place[:, which] = values
+    return out
+
+
+def _planned(
+    counts: Floats, steps: Ints, settings: FarringtonSettings, population: Floats | None, plan: Plan,
+    judge: "Callable[[Rows, FarringtonSettings, Floats | None], Baseline] | None",
+) -> Baseline:  # fmt: skip
+    series, weeks = len(counts), len(steps)
     side = max(min(_CHUNK // max(series, 1), weeks), 1)
     height = max(_CHUNK // side, 1)
     out = Baseline._make(np.empty((series, weeks), dtype=kind) for kind in _KINDS)

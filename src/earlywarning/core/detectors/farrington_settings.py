@@ -1,6 +1,8 @@
 """Settings of Farrington flexible, and the steps that make a baseline under them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,6 +12,7 @@ from earlywarning.core.detectors.status import DetectorError
 
 Method = Literal["nbPlugin", "muan", "delta"]
 Power = Literal["2/3", "1/2", "none"]
+WEEKLY = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class FarringtonSettings:
     threshold_method: Method = "nbPlugin"  # thresholdMethod
     power_transform: Power = "2/3"  # powertrans
     population_offset: bool = False  # populationOffset
+    by_date: bool = False  # epochAsDate: reference steps by calendar date, not by counting steps of a year
     frequency: int = 52
     r_compat: bool = False
 
@@ -52,23 +56,26 @@ class FarringtonSettings:
                 raise DetectorError(problem)
 
 
-def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def reference_steps(
+    at: int, settings: FarringtonSettings, back: Sequence[int] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The steps before `at` that make the baseline, and the season of each; the judged step's own season is the last.
+
+    back: how many steps before `at` its reference of each year lies, the last year first (default: whole years of steps).
 
     Raises DetectorError when they begin before step 0, or when none is left of the judged step's own season.
     """
     b, w, p = settings.b, settings.w, settings.no_periods
     season = np.full(at + 1, -1, dtype=np.int64)
     season[max(at - w, 0) : at + 1] = p - 1
+    years = [0, *(back or [settings.frequency * year for year in range(1, b + 1)])]
     for year in range(1, b + 1):
-        reference = at - settings.frequency * year
+        reference = at - years[year]
         if reference - w < 0:
-            raise DetectorError(
-                f"step {at} has less than {b} years of history ({settings.frequency * b + w} steps are needed); lower b"
-            )
+            raise DetectorError(f"step {at} has less than {b} years of history ({years[b] + w} steps are needed); lower b")
         season[reference - w : reference + w + 1] = p - 1
         if p > 1:
-            between = settings.frequency - 2 * w - 1
+            between = years[year] - years[year - 1] - 2 * w - 1
             lengths = np.full(p - 1, between // (p - 1))
             lengths[: between % (p - 1)] += 1
             begin = reference + w + 1
@@ -81,3 +88,27 @@ def reference_steps(at: int, settings: FarringtonSettings) -> tuple[NDArray[np.i
             "lower it or raise b"
         )
     return steps, season[steps]
+
+
+def steps_back(at: int, dates: Sequence[date], settings: FarringtonSettings) -> tuple[int, ...]:
+    """How many steps before `at` the references of the last b years lie by calendar, the last year first.
+
+    The day a year before, of weekly steps the nearest one with the same weekday (the later of two as near that lies in its
+    own week, which begins on Sunday), as R does with epochAsDate. Raises DetectorError where no step has that date.
+    """
+    now, out = dates[at], []
+    known = {day: i for i, day in enumerate(dates)}
+    for year in range(1, settings.b + 1):
+        try:
+            day = now.replace(year=now.year - year)
+        except ValueError:  # 29 February: R goes on to 1 March
+            day = date(now.year - year, 3, 1)
+        if settings.frequency == WEEKLY:
+            own = day - timedelta(days=(day.weekday() + 1) % 7 - (now.weekday() + 1) % 7)
+            other = own + timedelta(days=-7 if own > day else 7)
+            day = other if abs(own - day) > abs(other - day) else own
+        if day not in known:
+            first = f"; lower b (the first step is of {dates[0]})" if day < dates[0] else ""
+            raise DetectorError(f"step {at} ({now}) has no step of {day}, {year} years before{first}")
+        out.append(at - known[day])
+    return tuple(out)
