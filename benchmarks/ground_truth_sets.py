@@ -31,7 +31,7 @@ from earlywarning.core.detectors.artefacts import (
 )
 from earlywarning.core.events import AnyEvent, Incident, Report
 from earlywarning.lab.backtest import Opened, backtest
-from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings, pattern_model
+from earlywarning.runtimes.assembly import PatternModel, area_register, category_tree, engine_settings
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.settings import Settings, parse_settings
 from earlywarning.sources.police_feed import feed_types, parse_feed
@@ -91,7 +91,7 @@ def replay(place: Place, first: date, last: date) -> Replay:
     chosen = engine_settings(place.settings, datetime.now(UTC), place.register, place.tree)
     zone = LocalCalendar(place.settings.municipality.timezone)
     calendar = day_calendar(place.settings)
-    found = backtest(place.register, place.tree, zone, chosen, place.events, first, last, calendar, pattern_model)
+    found = backtest(place.register, place.tree, zone, chosen, place.events, first, last, calendar, PatternModel())
     return Replay(place.register, place.tree, found.alerts, ())
 
 
@@ -103,7 +103,7 @@ def artefacts_of(place: Place) -> Replay:
     first = np.array([d.day == 1 for d in dates])
     year = np.array([(d.month, d.day) == (1, 1) for d in dates])
     daily = find_artefacts(rows, int(rows.arrived.min()), int(rows.arrived.max()))
-    found = (*daily.artefacts, *find_place_coding(rows).artefacts, *find_heaps(rows, first, year, begin))
+    found = (*daily.artefacts, *find_place_coding(rows), *find_heaps(rows, first, year, begin))
     return Replay(place.register, place.tree, [], found)
 
 

@@ -13,7 +13,7 @@ from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.events import AnyEvent
 from earlywarning.lab.backtest import Backtest, backtest, write_alerts
 from earlywarning.lab.backtest_files import UNKNOWN, Refused, read_events, read_registers
-from earlywarning.runtimes.assembly import engine_settings, pattern_model
+from earlywarning.runtimes.assembly import PatternModel, engine_settings
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.settings import Settings, load_settings, parse_settings, with_values
 
@@ -52,7 +52,7 @@ def run_backtest(
         own = settings.municipality
         register, tree = read_registers(areas, categories, own.code, own.name)
         chosen = engine_settings(settings, datetime.now(UTC), register, tree)
-        found = backtest(register, tree, LocalCalendar(zone), chosen, supply, first, last, day_calendar(settings), pattern_model)
+        found = backtest(register, tree, LocalCalendar(zone), chosen, supply, first, last, day_calendar(settings), PatternModel())
         write_alerts(found, register, target)
     print("\n".join(_said(found, refused, last, settings, time.perf_counter() - begun)), file=sys.stderr)
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from earlywarning.core.calendar import date_of
-from earlywarning.core.detectors.bookings import ANY, Artefact, Done, What
+from earlywarning.core.detectors.bookings import ANY, Done, What
 from earlywarning.core.quality import Noted
 
 
@@ -46,7 +46,7 @@ def data_note(noted: Noted, municipality: str, codes: Mapping[str, Sequence[str]
     source, area = codes["source"][a.source], None if a.area == ANY else codes["area"][a.area]
     category = None if a.category == ANY else codes["category"][a.category]
     return DataNote(
-        note_id=_note_id(a, municipality, (kind, source, area or "", category or "")),
+        note_id=_note_id(noted, municipality, (kind, source, area or "", category or "")),
         municipality=municipality,
         noted_on=date_of(noted.day),
         what=a.what,
@@ -66,7 +66,8 @@ def data_note(noted: Noted, municipality: str, codes: Mapping[str, Sequence[str]
     )
 
 
-def _note_id(a: Artefact, municipality: str, about: tuple[str, ...]) -> str:
-    """A heap that is found again a year later is the same note."""
-    when = f"{a.hour}|{a.new_year}" if a.what.endswith("heap") else f"{a.first_day}|{a.last_day}"
+def _note_id(noted: Noted, municipality: str, about: tuple[str, ...]) -> str:
+    """A heap that is found again a year later is the same note; what fills a gap on two days makes two."""
+    a = noted.artefact
+    when = f"{a.hour}|{a.new_year}" if a.what.endswith("heap") else f"{a.first_day}|{a.last_day}|{noted.day}"
     return f"{a.what}-{sha256('|'.join((municipality, a.what, *about, when)).encode()).hexdigest()[:10]}"

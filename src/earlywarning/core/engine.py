@@ -20,13 +20,13 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.counts import CountCube, SeriesSpace
 from earlywarning.core.data_notes import data_note
+from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
 from earlywarning.core.intake import Intake, Outcome, conflicts, take_in, tally
-from earlywarning.core.judged import Cover, Touched
+from earlywarning.core.judged import Touched
 from earlywarning.core.ledger import STANDING, Ledger
-from earlywarning.core.mixtures import LoadModel
 from earlywarning.core.pages import decode_page, encode_page, join_pages
 from earlywarning.core.scope import Scope
 from earlywarning.core.steps import Steps
@@ -46,7 +46,7 @@ class Engine:
         calendar: LocalCalendar,
         settings: EngineSettings,
         day_kinds: DayKinds | None = None,
-        load_model: LoadModel | None = None,
+        model: Scorer | None = None,
     ) -> None:
         self.register, self.tree, self.calendar, self.settings = register, tree, calendar, settings
         self.codes = {"area": list(register.codes), "category": list(tree.codes), "source": list[str]()}
@@ -59,7 +59,7 @@ class Engine:
         self.clock_hour = 0
         self._dirty_days: set[int] = set()
         self._finished: dict[str, Alert] = {}
-        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, load_model)
+        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, model)
 
     @property
     def cube(self) -> CountCube:
@@ -249,11 +249,8 @@ class Engine:
 
     def _beyond(self, touched: Touched | None) -> Blocks | None:
         """Blocks around what is touched beyond the threshold that no followed alert covers, the most unusual first."""
-        return self.watch.beyond(self._cover(), touched)
-
-    def _cover(self) -> Cover | None:
         blocks = self.book.covered()
-        return self.watch.cover(blocks) if blocks and self.watch.ready else None
+        return self.watch.beyond(self.watch.cover(blocks) if blocks and self.watch.ready else None, touched)
 
     def _ever_beyond(self, taken: Steps | None, touched: Touched) -> bool:
         """Whether anything could have been beyond its threshold at some moment: with all that came, and nothing taken."""

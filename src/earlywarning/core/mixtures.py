@@ -4,7 +4,6 @@ Both say what no single count says. Mixture: detectors/pattern.py on the counts 
 Harm: the sum of harm weights in a window against its law (detectors/severity.py), areas of every level.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,6 @@ from earlywarning.core.watch import Watch
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-LoadModel = Callable[[], Scorer | None]
 WEEK, WINDOW = 7, 28
 _LONGEST = 157  # windows: a year that says what is usual, two that say how it varies
 _FEWEST = 70
@@ -76,17 +74,16 @@ def rolling(scope: Scope, cube: CountCube, last_day: int) -> Rolling | None:
     return Rolling(areas, groups, mix, weekend, reports)
 
 
-def unusual_mixtures(scope: Scope, cube: CountCube, last_day: int, load_model: LoadModel | None, per_week: float) -> list[Judged]:
+def unusual_mixtures(scope: Scope, cube: CountCube, last_day: int, model: Scorer | None, per_week: float) -> list[Judged]:
     """Areas whose mixture is so unusual that chance gives `per_week` of them a week, the most unusual first.
 
-    load_model: gives the model, or None for plain scores; called only when there is something to judge.
+    model: None for plain scores; asked only when there is something to judge.
     """
     seen = rolling(scope, cube, last_day)
     if seen is None:
         return []
     settings = PatternSettings()
     found = deviations(seen.mix, seen.weekend, seen.reports, settings)
-    model = load_model() if load_model is not None else None
     scores = plain_scores(found) if model is None else model_scores(model, found, settings)
     mixture = judge_mixture(found, scores, settings)
     judged = int((mixture.p_value < 1).sum())

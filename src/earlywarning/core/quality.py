@@ -160,7 +160,7 @@ class Quality:
         }
         if not may_have_moved(self._senders.since(day - NEW + 1), known):
             return
-        for a in find_place_coding(self._senders.recent()).artefacts:
+        for a in find_place_coding(self._senders.recent()):
             if (a.source, a.area) not in known:
                 self._move(Noted(day, a._replace(last_day=day)))
 
@@ -172,12 +172,13 @@ class Quality:
     # ---- anew from the ledger -------------------------------------------------------------------------------------
 
     def rebuild(self, rows: Ints, upto: int) -> tuple[Ints, list[Move]]:
-        """Begin anew with the closed days up to `upto`. rows: of all of them, those that count, first revisions only, that stood
-        at the close of the day on which they arrived. Returns late rows (see close_day) and moves, which are not made yet."""
+        """Fill a new one with the closed days up to `upto`. Returns late rows (see close_day) and moves, which are not made yet.
+
+        rows: of all those days, those that count, first revisions only, that stood at the close of the day of their arrival.
+        """
         key, arrived = (self._ledger.column(name)[rows] for name in ("key", "arrived"))
         rows = rows[np.lexsort((key, arrived))]
         b = self.bookings(rows)
-        self.__init__(self._ledger, self._calendar, self._speaks)  # type: ignore[misc]  # the same as a new one
         if not b.size:
             return rows, []
         self._begun = int(b.arrived[0])
@@ -185,7 +186,7 @@ class Quality:
         self._leave_out(rows[found.left_out])
         self.noted = [Noted(a.last_day if a.what != "gap-filled" else _filled_on(b, a), a) for a in found.artefacts]
         self._senders.fill(b, upto)
-        places = find_place_coding(b).artefacts
+        places = find_place_coding(b)
         self.noted += [Noted(a.last_day, a) for a in places]
         moves = [Move(a.source, a.area, a.first_day, a.last_day) for a in places if a.area > 0]
         return rows[found.late], sorted(moves, key=lambda m: (m.told, m.source, m.area))

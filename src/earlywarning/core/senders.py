@@ -60,8 +60,7 @@ class Senders:
         self._last[here] = day
 
     def fill(self, rows: Bookings, last: int) -> None:
-        """Begin anew after day `last`, with all rows that arrived until then, in the order of their arrival."""
-        self.__init__()  # type: ignore[misc]  # the same as a new one
+        """Fill new ones up to day `last`, with all rows that arrived until then, in the order of their arrival."""
         if not rows.size:
             return
         self._grow(int(rows.sender.max()) + 1)
@@ -211,11 +210,11 @@ def _place(rows: Bookings) -> Ints:
 
 
 def _alike(rows: Bookings, today: int) -> Ints:
-    """Rows with the same number are alike: 10 bits each for sender, area and category would do for most; none may run over."""
+    """One number for each sender, area, category, day and hour of recording: (n,). Equal for rows that are alike."""
     cells = _cell(rows).astype(np.uint64)
     day = (today - rows.day).astype(np.uint64)
     hour = (rows.recorded % _HOURS).astype(np.uint64)
-    # Mixed, since five columns do not fit beside one another in 64 bits (the finaliser of SplitMix64).
+    # Mixed, since five columns do not fit beside one another in 64 bits (finaliser of SplitMix64: Steele et al. 2014, OOPSLA 453).
     x = cells * np.uint64(0x9E3779B97F4A7C15) + (day * np.uint64(_HOURS) + hour) * np.uint64(0xD1342543DE82EF95)
     x ^= x >> np.uint64(30)
     x *= np.uint64(0xBF58476D1CE4E5B9)

@@ -10,8 +10,8 @@ from earlywarning.core.alerts import AlertSettings
 from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.counts import CountCube
+from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.ledger import Ledger
-from earlywarning.core.mixtures import LoadModel
 from earlywarning.core.quality import Move, Quality
 from earlywarning.core.scope import Scope
 from earlywarning.core.tendencies import Tendencies, TendencySettings
@@ -57,10 +57,10 @@ class Tallies:
         calendar: LocalCalendar,
         settings: EngineSettings,
         day_kinds: DayKinds | None = None,
-        load_model: LoadModel | None = None,
+        model: Scorer | None = None,
     ) -> None:
         self._scope, self._space, self._ledger, self._calendar = scope, scope.space, ledger, calendar
-        self.day_kinds, self._load_model = day_kinds, load_model
+        self.day_kinds, self._model = day_kinds, model
         self.discoveries: list[int] = []  # days on which the scan opened an alert
         self._begin(settings)
 
@@ -70,7 +70,7 @@ class Tallies:
         budget = settings.watch.false_alarms_per_week * (1 - settings.tendencies.share)
         self.watch = Watch(self._scope, self.cube, settings.watch._replace(false_alarms_per_week=budget), self.day_kinds)
         self.watch.discoveries = self.discoveries
-        model = self._load_model if settings.trained_model else None
+        model = self._model if settings.trained_model else None
         self.arrivals = Arrivals(self._space.category_ancestors, self._space.kinds)
         self.tendencies = Tendencies(self._scope, self.cube, settings.tendencies, settings.watch.false_alarms_per_week, model)
         self.quality = Quality(self._ledger, self._calendar, self._speaks)

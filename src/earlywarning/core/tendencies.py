@@ -15,12 +15,13 @@ from earlywarning.core.calendar import UNIT
 from earlywarning.core.counts import CountCube
 from earlywarning.core.detectors.drift import drift, slow_noise
 from earlywarning.core.detectors.expectation import Expectation, profile
+from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.detectors.rare_rates import recurrence_anywhere, shrunken_rates, within_allowance
 from earlywarning.core.detectors.reporting import sources_apart
 from earlywarning.core.detectors.scan import window_dispersion
 from earlywarning.core.detectors.severity import severe_rule
 from earlywarning.core.judged import Judged
-from earlywarning.core.mixtures import LoadModel, heavy_areas, unusual_mixtures
+from earlywarning.core.mixtures import heavy_areas, unusual_mixtures
 from earlywarning.core.scope import Block, Scope
 from earlywarning.core.watch import Watch
 
@@ -55,12 +56,12 @@ class TendencySettings(NamedTuple):
 
 
 class Tendencies:
-    """What is watched beside counts. per_week: the whole false-alarm budget; load_model: see mixtures.py."""
+    """What is watched beside counts. per_week: the whole false-alarm budget; model: of usual mixtures, see mixtures.py."""
 
     def __init__(
-        self, scope: Scope, cube: CountCube, settings: TendencySettings, per_week: float, load_model: LoadModel | None = None
+        self, scope: Scope, cube: CountCube, settings: TendencySettings, per_week: float, model: Scorer | None = None
     ) -> None:
-        self._load_model = load_model
+        self._model = model
         self._scope, self._cube, self._harm = scope, cube, scope.harm
         self._settings, self._per_week = settings, per_week
         space = scope.space
@@ -143,7 +144,7 @@ class Tendencies:
         if shares.harm_share > 0:
             found += _one_each(heavy_areas(watch, self._harm, shares.harm_share * self._per_week), self._scope)
         if shares.mixture_share > 0 and not silent:
-            found += unusual_mixtures(self._scope, self._cube, self._today, self._load_model, shares.mixture_share * self._per_week)
+            found += unusual_mixtures(self._scope, self._cube, self._today, self._model, shares.mixture_share * self._per_week)
         return found
 
     def _apart(self, watch: Watch, silent: bool) -> list[Judged]:

@@ -11,9 +11,9 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, date_of, day_number, instant_of
 from earlywarning.core.categories import ROOT, CategoryTree
+from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
-from earlywarning.core.mixtures import LoadModel
 from earlywarning.core.tallies import EngineSettings
 from earlywarning.core.watch import DayKinds
 from earlywarning.lab.backtest_files import Refused
@@ -71,7 +71,7 @@ def backtest(
     first: date,
     last: date | None = None,
     day_kinds: DayKinds | None = None,
-    load_model: LoadModel | None = None,
+    model: Scorer | None = None,
 ) -> Backtest:
     """Feed events in their order of recording to an engine of its own, and keep the alerts opened on first..last.
 
@@ -89,7 +89,7 @@ def backtest(
     end = min(last or newest, newest)
     stop = bisect_right(events, day_number(end), key=lambda e: calendar.day_at(e.recorded_at))
     chosen = settings._replace(watch=settings.watch._replace(first_judged=day_number(first)))
-    engine = Engine(register, tree, calendar, chosen, day_kinds, load_model)
+    engine = Engine(register, tree, calendar, chosen, day_kinds, model)
     refused = Refused.none()
     for begin in range(0, stop, _BATCH):
         for rejection in engine.ingest(events[begin : min(begin + _BATCH, stop)], _LATEST).rejections:

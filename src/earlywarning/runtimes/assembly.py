@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from earlywarning.core.admission import AdmissionRules
 from earlywarning.core.alerts import AlertSettings
@@ -130,8 +131,7 @@ def _category_bonus(budget: Budget, tree: CategoryTree) -> tuple[float, ...]:
 
 
 @cache
-def pattern_model() -> Scorer | None:
-    """The bundled model of usual mixtures, read once; None when it does not fit, which is logged: plain scores then do."""
+def _trained() -> Scorer | None:
     try:
         return load_model()
     except ModelError as error:
@@ -139,9 +139,21 @@ def pattern_model() -> Scorer | None:
         return None
 
 
+class PatternModel:
+    """The bundled model of usual mixtures, read when it is first asked: that takes a second or two, and few commands do.
+
+    One that does not fit is refused, which is logged; the scores are then the plain ones.
+    """
+
+    def score_samples(self, X: NDArray[np.float64]) -> NDArray[np.float64]:  # scikit-learn's name
+        """Log-density of each row, higher is more usual; without a model minus the sum of squares."""
+        model = _trained()
+        return -(X**2).sum(1) if model is None else model.score_samples(X)
+
+
 def make_engine(settings: Settings, today: datetime) -> Engine:
     """An empty engine for these settings. Raises RegisterError, SettingsError, CalendarError."""
     calendar = LocalCalendar(settings.municipality.timezone)
     register, tree = area_register(settings), category_tree(settings)
     chosen = engine_settings(settings, today, register, tree)
-    return Engine(register, tree, calendar, chosen, day_calendar(settings), pattern_model)
+    return Engine(register, tree, calendar, chosen, day_calendar(settings), PatternModel())

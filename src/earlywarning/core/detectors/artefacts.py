@@ -7,7 +7,7 @@ are asked when a day closes, `find_heaps` once a year.
 from earlywarning.core.detectors.backlogs import Gaps, find_backlogs, find_gaps
 from earlywarning.core.detectors.bookings import ANY, YEAR, Artefact, Bookings, Found, nothing
 from earlywarning.core.detectors.bursts import find_bursts
-from earlywarning.core.detectors.heaps import find_heaps, heap_factors
+from earlywarning.core.detectors.heaps import find_heaps
 from earlywarning.core.detectors.place_coding import find_place_coding
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "find_gaps",
     "find_heaps",
     "find_place_coding",
-    "heap_factors",
     "nothing",
 ]
 
@@ -41,4 +40,4 @@ def find_artefacts(rows: Bookings, first: int, last: int) -> Found:
     late = find_backlogs(rows, first, last)
     burst = find_bursts(rows, first, last, late.late)
     found = sorted([*late.artefacts, *burst.artefacts], key=lambda a: (a.first_day, a.what, a[2:6]))
-    return Found(tuple(found), late.left_out | burst.left_out, late.late, late.placeless)
+    return Found(tuple(found), late.left_out | burst.left_out, late.late)

@@ -89,20 +89,18 @@ class Artefact(NamedTuple):
 class Found(NamedTuple):
     """Artefacts among rows, and what follows for each row, (n,) booleans each.
 
-    left_out: it may not raise alerts. late: it says nothing of how late its source usually is. placeless: its area cannot be
-    trusted; it counts in the municipality as a whole.
+    left_out: it may not raise alerts. late: it says nothing of how late its source usually is.
     """
 
     artefacts: tuple[Artefact, ...]
     left_out: Bools
     late: Bools
-    placeless: Bools
 
 
 def nothing(rows: int) -> Found:
     """Nothing was recognised."""
     no = np.zeros(rows, dtype=bool)
-    return Found((), no, no.copy(), no.copy())
+    return Found((), no, no.copy())
 
 
 def check(rows: Bookings) -> None:

@@ -5,8 +5,6 @@ than on those around it. A clean source has no heap. A heap is an effect of the 
 share of events that stand there by default is what an alert on such a day says beside its figures.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
@@ -52,15 +50,6 @@ def find_heaps(rows: Bookings, first_of_month: Bools, new_year: Bools, begin: in
         *_hour_tests(rows.take(~_hourless(rows))),
     ]
     return tuple(a for a in found if a.p_value * max(len(found), 1) < level and _factor(a) >= _LEAST_FACTOR)
-
-
-def heap_factors(heaps: Sequence[Artefact], first_of_month: Bools, new_year: Bools) -> Floats:
-    """How many times the usual each date heap puts on each day: (heaps, days), 1 on ordinary days and for hour heaps."""
-    out = np.ones((len(heaps), len(first_of_month)))
-    for i, heap in enumerate(heaps):
-        if heap.what == "date-heap":
-            out[i, new_year if heap.new_year else first_of_month & ~new_year] = _factor(heap)
-    return out
 
 
 def _factor(heap: Artefact) -> float:

@@ -7,7 +7,7 @@ before, and the areas below have a gap instead of a calm.
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.core.detectors.bookings import ANY, Artefact, Bookings, Bools, Found, Ints, Past, check, grouped, nothing
+from earlywarning.core.detectors.bookings import ANY, Artefact, Bookings, Ints, Past, check, grouped
 from earlywarning.core.detectors.negative_binomial import tail_probability
 
 Floats = NDArray[np.float64]
@@ -22,19 +22,18 @@ _ALPHA = 1e-6
 _SPREAD = 2.0  # places of one source's rows come in clusters
 
 
-def find_place_coding(rows: Bookings) -> Found:
+def find_place_coding(rows: Bookings) -> tuple[Artefact, ...]:
     """Changes of place coding that can be told by the last day of arrival.
 
     rows: all that arrived so far: a change stands until the rows are gone. For each source and area: the share of the source's
     rows of the last NEW days that stand at the area is _NEARLY_ALL or more, _JUMP above that of the OLD days before,
     so many would come by chance with less than _ALPHA, and the other places are emptied: a surge at one place does not do
     that. first_day is the day that parts old and new best, last_day the first on which it can be told.
-    `placeless` marks the source's rows at that code from that day on; area 0 is a whole already and stays as it is.
+    Area 0 is a whole already: of it nothing is to be done.
     """
     check(rows)
-    out = nothing(rows.size)
     if not rows.size:
-        return out
+        return ()
     starts, _, _ = grouped(rows.source, rows.area, rows.arrived)
     heads = rows.take(starts)
     areas = int(max(rows.area.max(), 0)) + 1
@@ -57,8 +56,8 @@ def find_place_coding(rows: Bookings) -> Found:
         at = told[heads.arrived[told].argmin()]
         day = _since(rows, source, area, int(heads.arrived[at]), float(share_new[at] + share_old[at]) / 2)
         told_on = int(heads.arrived[at])
-        artefacts.append(_changed(rows, source, area, (day, told_on), float(share_old[at]), float(p[at]), out.placeless))
-    return out._replace(artefacts=tuple(artefacts))
+        artefacts.append(_changed(rows, source, area, (day, told_on), float(share_old[at]), float(p[at])))
+    return tuple(artefacts)
 
 
 def _since(rows: Bookings, source: int, area: int, told: int, middle: float) -> int:
@@ -73,13 +72,10 @@ def _since(rows: Bookings, source: int, area: int, told: int, middle: float) -> 
     return begin + best
 
 
-def _changed(rows: Bookings, source: int, area: int, days: tuple[int, int], old: float, p: float, placeless: Bools) -> Artefact:
-    mine = (rows.source == source) & (rows.arrived >= days[0])
-    since = mine & (rows.arrived <= days[1])
+def _changed(rows: Bookings, source: int, area: int, days: tuple[int, int], old: float, p: float) -> Artefact:
+    since = (rows.source == source) & (rows.arrived >= days[0]) & (rows.arrived <= days[1])
     at = since & (rows.area == area)
     kinds: Ints = np.unique(rows.kind[at])
-    if area:
-        placeless |= mine & (rows.area == area)
     return Artefact(
         "place-coding", "counted without place" if area else "noted", int(kinds[0]), source, area, ANY, *days,
         int(at.sum()), old * int(since.sum()), float(at.sum() / max(int(since.sum()), 1)), p,

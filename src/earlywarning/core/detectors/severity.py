@@ -146,7 +146,7 @@ def _lattice_tails(expected: Floats, harm: Floats, variance: Floats, unit: Float
     np.add.at(jumps, (np.arange(len(expected))[:, None], kept), expected)
     exponent = np.fft.rfft(jumps, axis=1) - jumps.sum(1, keepdims=True)
     v = variance[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mixed = -np.log1p(-v * exponent) / v
     density = np.fft.irfft(np.exp(np.where(v > 1e-9, mixed, exponent)), _CELLS, axis=1)
     tail = np.cumsum(np.maximum(density, 0.0)[:, ::-1], axis=1)[:, ::-1]
