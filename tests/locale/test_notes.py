@@ -80,3 +80,7 @@ def test_a_changed_mixture_says_what_there_is_more_and_less_of() -> None:
     assert "less than" not in headline(a, NAMES, "en")
     swedish = sentence(a, NAMES, "sv")
     assert "mer krossade rutor, mindre klotter och mer på helgerna" in swedish
+    over = sentence(
+        alert(state="settled", tendency="mixture", window=28, reasons=reasons, parts={"tendency": "mixture"}), NAMES, "sv"
+    )
+    assert over.endswith("; det var över senast måndag 20 april 2026.")

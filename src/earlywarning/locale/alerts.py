@@ -92,7 +92,8 @@ def sentence(alert: Alert, names: Names, language: Language, today: date | None 
         unusual = text(language, "unusual", bound=floor, chance=chance)
     if alert.state == "settled":
         over = _day(alert.settled_on or alert.last_day, language, today)
-        return text(language, "settled", said=said, unusual=unusual, day=over)
+        key = "settled_own" if alert.tendency in _OWN_WORDS else "settled"
+        return text(language, key, said=said, unusual=unusual, day=over)
     return text(language, "open", said=said, unusual=unusual)
 
 
