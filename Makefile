@@ -48,7 +48,7 @@ GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))[
 lock:
 	python3.11 -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install pip-tools==7.6.2
-	.venv-lock/bin/python -c '$(GROUP)' build | $(LOCK) --extra parquet --extra postgresql -o requirements.lock pyproject.toml -
+	.venv-lock/bin/python -c '$(GROUP)' build | $(LOCK) --extra kafka --extra parquet --extra postgresql -o requirements.lock pyproject.toml -
 	.venv-lock/bin/python -c '$(GROUP)' dev | $(LOCK) -o requirements-dev.lock requirements.lock -
 	rm -rf .venv-lock
 

@@ -73,6 +73,12 @@ class Metrics:
         self.dead_letters = Gauge("earlywarning_dead_letters_waiting", "Dead letters that wait for a person.", registry=own)
         self.clock = Gauge("earlywarning_clock_day_timestamp_seconds", "Start of the day that is open now.", registry=own)
         self.settings_errors = Counter("earlywarning_settings_errors", "Settings files refused at a reload.", registry=own)
+        self.rebuild = Histogram(
+            "earlywarning_engine_rebuild_seconds",
+            "How long it took to rebuild a municipality's engine from its state.",
+            buckets=[0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+            registry=own,
+        )
         self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], registry=own)
 
     def known_source(self, source: str | None) -> str:

@@ -17,6 +17,7 @@ from earlywarning.settings_sections import (
     CalendarEvent,
     Detection,
     Events,
+    Kafka,
     Language,
     Mapping,
     Municipality,
@@ -40,8 +41,10 @@ __all__ = [
     "Budget",
     "Calendar",
     "CalendarEvent",
+    "ClusterSettings",
     "Detection",
     "Events",
+    "Kafka",
     "Language",
     "Mapping",
     "Municipality",
@@ -53,6 +56,7 @@ __all__ = [
     "StoreSection",
     "diff_settings",
     "flat_settings",
+    "load_cluster_settings",
     "load_settings",
     "parse_settings",
     "watch_settings",
@@ -82,6 +86,7 @@ class Settings(Section, frozen=True, kw_only=True):
     calendar: Calendar = Calendar()
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
+    kafka: Kafka = Kafka()
     text: str = ""
     folder: Path = Path()
 
@@ -96,10 +101,28 @@ class Settings(Section, frozen=True, kw_only=True):
     @property
     def store_url(self) -> str:
         """The store's URL with a relative SQLite path made absolute."""
-        prefix = "sqlite:///"
-        if not self.store.url.startswith(prefix) or self.store.url == prefix:
-            return self.store.url
-        return prefix + str((self.folder / self.store.url.removeprefix(prefix)).absolute())
+        return _absolute(self.store.url, self.folder)
+
+
+class ClusterSettings(Section, frozen=True, kw_only=True):
+    """What a process that serves many municipalities reads of a file: how to reach the brokers, the store, where to listen."""
+
+    kafka: Kafka = Kafka()
+    store: StoreSection = StoreSection()
+    service: Service = Service()
+    folder: Path = Path()
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL with a relative SQLite path made absolute."""
+        return _absolute(self.store.url, self.folder)
+
+
+def _absolute(url: str, folder: Path) -> str:
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or url == prefix:
+        return url
+    return prefix + str((folder / url.removeprefix(prefix)).absolute())
 
 
 _SHARES = tuple(f"{name}_share" for name in ("first", "apart", "drift", "mixture", "harm"))
@@ -115,6 +138,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "budget": Budget,
     "calendar": Calendar,
     "police_feed": PoliceFeed,
+    "kafka": Kafka,
 }
 
 
@@ -134,6 +158,22 @@ def _parse_bytes(data: bytes, path: Path) -> Settings:
         line = data.count(b"\n", 0, error.start) + 1
         raise SettingsError([f"line {line} is not UTF-8; save the file as UTF-8"], str(path)) from error
     return parse_settings(text, file=str(path), folder=path.parent)
+
+
+def load_cluster_settings(path: Path) -> ClusterSettings:
+    """Read [kafka], [store] and [service] of a file, which may also be that of one municipality. Raises SettingsError."""
+    try:
+        document = _document(path.read_bytes().decode("utf-8-sig"), str(path))
+    except OSError as error:
+        raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(["is not UTF-8; save the file as UTF-8"], str(path)) from error
+    known = {*_SECTIONS, "mappings"}
+    problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
+    parts = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    if problems:
+        raise SettingsError(problems, str(path))
+    return ClusterSettings(**parts, folder=path.parent)
 
 
 def parse_settings(text: str, *, file: str, folder: Path) -> Settings:

@@ -167,3 +167,33 @@ class PoliceFeed(Section, frozen=True, kw_only=True):
     every_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
     user_agent: Annotated[str, Meta(pattern="^[ -~]*$", max_length=200, description="up to 200 plain ASCII characters")] = ""
     timeout_seconds: Annotated[float, Meta(gt=0, le=120)] = 20.0
+
+
+class Kafka(Section, frozen=True, kw_only=True):
+    """How workers, desk and suppliers reach the brokers, and how the topics are made.
+
+    brokers: host:port, several with commas. prefix: of the names of topics and consumer groups. password_file: a file that holds
+    the password of username; without it, the environment variable EARLYWARNING_KAFKA_PASSWORD. worker_host, worker_port: where a
+    worker answers for its metrics and health. clock: "wall" closes days as time passes, "events" only as events arrive.
+    """
+
+    brokers: Annotated[
+        str,
+        Meta(pattern="^[^\\s,]+:[0-9]+(,[^\\s,]+:[0-9]+)*$", description="host:port, several with commas"),
+    ] = "127.0.0.1:9092"
+    prefix: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9.-]{0,60}$", description="small letters, digits, dots and hyphens")] = (
+        "earlywarning"
+    )
+    partitions: Annotated[int, Meta(ge=1, le=1000)] = 12
+    replication: Annotated[int, Meta(ge=1, le=9)] = 1
+    retention_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    worker_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    worker_port: Annotated[int, Meta(ge=0, le=65535)] = 9464
+    clock: Literal["wall", "events"] = "wall"

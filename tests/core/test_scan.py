@@ -77,6 +77,20 @@ def test_a_score_is_the_tail_probability_less_how_many_blocks_there_are_of_its_s
     assert block_sort(ZONES, COLUMNS, [0, 1], 3) == pytest.approx(np.log10(6 * comb(2, 1) * 3))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_one_area_costs_the_same_however_it_was_found(seed: int) -> None:
+    """With areas above the finest there are more single blocks than neighbourhoods, and neighbourhoods are padded."""
+    zones = Zones.of(np.arange(6), (*LINE, (), ()))
+    assert zones.areas == 8
+    values = [np.concatenate([v, v[:, :2]], axis=1) for v in town(seed, extra=8.0)]
+    found = scan(*(COLUMNS.sums(v) for v in values), np.zeros(len(COLUMNS.rank)), zones, COLUMNS, -1.0, 1.0)
+    assert len(found.score)
+    p = tail_probability(found.observed, found.expectation, found.dispersion)
+    for i in range(len(found.score)):
+        areas = found.areas[i][found.areas[i] >= 0].tolist()
+        assert found.score[i] == pytest.approx(-np.log10(p[i]) - block_sort(zones, COLUMNS, areas, int(found.column[i])))
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 1), st.integers(0, 5), st.integers(0, 2), st.integers(1, 5))
 def test_one_more_event_never_takes_a_signal_away(seed: int, window: int, area: int, column: int, more: int) -> None:

@@ -22,8 +22,10 @@ app = App(
 )
 settings_app = App(name="settings", help="Check, show and compare settings.", group=_OPERATOR)
 letters_app = App(name="dead-letters", help="Refused events: list them, and replay them after mending.", group=_OPERATOR)
+topics_app = App(name="topics", help="The topics of the service on Kafka: make and check them.", group=_OPERATOR)
 app.command(settings_app)
 app.command(letters_app)
+app.command(topics_app)
 app.command(model_app)
 
 SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
@@ -51,11 +53,65 @@ def ingest(
     settings: SettingsFile = None,
     mapping: Annotated[str, Parameter(name=["--mapping", "-m"], help="A column mapping of the settings.")] = "",
     to: Annotated[str, Parameter(help="Send to a running service, such as http://127.0.0.1:8620.")] = "",
+    as_history: Annotated[bool, Parameter(help="Of the past: count them, judge none of their days.", negative="")] = False,
 ) -> None:
     """Take in events from CSV or JSON Lines files, plain or .gz."""
     from earlywarning.cli.feeding import ingest_files  # noqa: PLC0415  # a command loads only what it needs
 
-    ingest_files(files, settings, mapping, to)
+    ingest_files(files, settings, mapping, to, as_history=as_history)
+
+
+@app.command(group=_SUPPLIER)
+def produce(
+    *files: Path,
+    settings: SettingsFile = None,
+    mapping: Annotated[str, Parameter(name=["--mapping", "-m"], help="A column mapping of the settings.")] = "",
+    as_history: Annotated[bool, Parameter(help="Of the past: count them, judge none of their days.", negative="")] = False,
+) -> None:
+    """Send events of files to the service on Kafka, in batches, as a supplier would."""
+    from earlywarning.cli.kafka import produce_files  # noqa: PLC0415  # a command loads only what it needs
+
+    produce_files(files, settings, mapping, as_history=as_history)
+
+
+@app.command(group=_OPERATOR)
+def worker(*, settings: SettingsFile = None) -> None:
+    """Run a worker of the service on Kafka: as many as are needed, on as many machines."""
+    from earlywarning.cli.kafka import run_kafka_worker  # noqa: PLC0415  # a command loads only what it needs
+
+    run_kafka_worker(settings)
+
+
+@app.command(group=_OPERATOR)
+def desk(*, settings: SettingsFile = None, host: str = "", port: int | None = None) -> None:
+    """Run the desk of the service on Kafka: keeps alerts and counts in the SQL store and serves the HTTP interface."""
+    from earlywarning.cli.kafka import run_desk  # noqa: PLC0415  # a command loads only what it needs
+
+    run_desk(settings, host, port)
+
+
+@topics_app.command(name="create")
+def topics_create(*, settings: SettingsFile = None) -> None:
+    """Make the topics that are missing, with the right partitions, compaction and retention."""
+    from earlywarning.cli.kafka import make_topics  # noqa: PLC0415  # a command loads only what it needs
+
+    make_topics(settings)
+
+
+@topics_app.command(name="check")
+def topics_check(*, settings: SettingsFile = None) -> None:
+    """Whether the topics are as they must be; workers and desk refuse to run on others."""
+    from earlywarning.cli.kafka import check_topics  # noqa: PLC0415  # a command loads only what it needs
+
+    check_topics(settings)
+
+
+@settings_app.command(name="publish")
+def settings_publish(*files: Path, settings: SettingsFile = None) -> None:
+    """Put settings of municipalities in force in all workers; --settings names the file with [kafka], else the first."""
+    from earlywarning.cli.kafka import publish_settings  # noqa: PLC0415  # a command loads only what it needs
+
+    publish_settings(files, settings)
 
 
 @app.command(group=_SUPPLIER)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -33,10 +34,12 @@ class Tally:
         self.skipped = 0
 
 
-def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str, to: str) -> None:
+def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str, to: str, *, as_history: bool = False) -> None:
     """Take in files one after the other; a damaged file does not keep the others out."""
     if not files:
         raise OperatorError("name at least one file: earlywarning ingest FILE...")
+    if to and as_history:
+        raise OperatorError("--as-history works on the store itself: stop the service, and ingest without --to")
     settings = load(settings_file)
     if mapping and mapping not in settings.mappings:
         known = ", ".join(settings.mappings) or "none"
@@ -45,9 +48,9 @@ def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str
     problems: list[str] = []
     console = Console(stderr=True)
     if to:
-        with httpx.Client(base_url=to, timeout=120) as client, _progress(console) as progress:
+        with httpx.Client(base_url=to, timeout=120) as client, shown_progress(console) as progress:
             for path in files:
-                _each(path, settings, mapping, progress, tally, problems, lambda s: _send(client, s, tally))
+                through_file(path, settings, mapping, progress, tally, problems, lambda s: _send(client, s, tally))
     else:
         try:
             service = Service.open(settings, holder="earlywarning ingest")
@@ -56,9 +59,10 @@ def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str
             address = next((word for word in error.holder.split() if word.startswith("http")), stated)
             raise OperatorError(f"{error}: add --to {address}") from error
         try:
-            with _progress(console) as progress:
+            with shown_progress(console) as progress:
                 for path in files:
-                    _each(path, settings, mapping, progress, tally, problems, lambda s: _take(service, s, tally))
+                    take = partial(_take, service, tally, history=as_history)
+                    through_file(path, settings, mapping, progress, tally, problems, take)
         finally:
             service.stop()
     summary(Console(), tally, settings.municipality.language)
@@ -72,8 +76,8 @@ def replay_demonstration(service: Service, console: Console) -> None:
     with resources.as_file(resources.files("earlywarning.data").joinpath(name, "incidents.csv.gz")) as path:
         tally = Tally()
         problems: list[str] = []
-        with _progress(console) as progress:
-            _each(path, service.settings, name, progress, tally, problems, lambda s: _take(service, s, tally))
+        with shown_progress(console) as progress:
+            through_file(path, service.settings, name, progress, tally, problems, partial(_take, service, tally))
     if problems:
         raise OperatorError("; ".join(problems))
     summary(console, tally, service.settings.municipality.language)
@@ -100,7 +104,7 @@ def replay_letters(settings_file: Path | None, rule: str | None, source: str | N
 def summary(console: Console, tally: Tally, language: Language) -> None:
     """Counts by outcome, and the rules by which events were rejected."""
     table = Table(show_header=False, box=None)
-    for outcome in OUTCOMES:
+    for outcome in (*OUTCOMES, *(o for o in tally.outcomes if o not in OUTCOMES)):
         table.add_row(label(outcome, language), f"{tally.outcomes[outcome]:,}")
     if tally.skipped:
         table.add_row(label("skipped", language), f"{tally.skipped:,}")
@@ -109,16 +113,18 @@ def summary(console: Console, tally: Tally, language: Language) -> None:
     console.print(table)
 
 
-def _progress(console: Console) -> Progress:
+def shown_progress(console: Console) -> Progress:
+    """A bar for each file."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[events]:,} events"), console=console,
     )  # fmt: skip
 
 
-def _each(
+def through_file(
     path: Path, settings: Settings, mapping: str, progress: Progress, tally: Tally, problems: list[str], take: object
 ) -> None:
+    """Go through one file; a damaged one becomes a problem, and does not keep the others out."""
     try:
         file = EventFile(
             path,
@@ -142,8 +148,8 @@ def _through(file: EventFile, progress: Progress, task: TaskID, take: object) ->
     progress.update(task, completed=file.size)
 
 
-def _take(service: Service, supply: Supply, tally: Tally) -> None:
-    (taken,) = service.take([supply], datetime.now(UTC))
+def _take(service: Service, tally: Tally, supply: Supply, *, history: bool = False) -> None:
+    (taken,) = service.take([supply], datetime.now(UTC), history=history)
     tally.outcomes.update(taken.outcomes)
     # Events that could not even be decoded have no outcome of their own: rejections count them all.
     tally.outcomes["rejected"] += len(taken.rejections) - taken.outcomes.count("rejected")

@@ -25,7 +25,7 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
     """Start and stay up until the process is told to end."""
     path = settings_to_run(settings_file, municipality)
     settings = load_settings(path)
-    listening = _listen(host or settings.service.host, settings.service.port if port is None else port)
+    listening = listen(host or settings.service.host, settings.service.port if port is None else port)
     address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}"
     console = Console()
     service = Service.open(settings, holder=address)
@@ -55,7 +55,8 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         listening.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that accepts connections already. Raises OperatorError when the address is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

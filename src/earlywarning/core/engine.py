@@ -6,7 +6,7 @@ how the events were cut into batches.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
-from earlywarning.core.intake import Intake, Outcome, conflicts, take_in, tally
+from earlywarning.core.intake import Intake, Outcome, conflicts, ledger_columns, take_in, tally
 from earlywarning.core.judged import Touched
-from earlywarning.core.ledger import STANDING, Ledger
+from earlywarning.core.ledger import Ledger
 from earlywarning.core.pages import decode_page, encode_page, join_pages
 from earlywarning.core.scope import Scope
 from earlywarning.core.steps import Steps
@@ -59,6 +59,7 @@ class Engine:
         self.clock_hour = 0
         self._dirty_days: set[int] = set()
         self._finished: dict[str, Alert] = {}
+        self._behind = False  # history has come that is not counted yet
         self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, model)
 
     @property
@@ -73,18 +74,22 @@ class Engine:
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
-    def ingest(self, events: Sequence[AnyEvent], now: datetime) -> Ingested:
+    def ingest(self, events: Sequence[AnyEvent], now: datetime, *, history: bool = False) -> Ingested:
         """Take a batch of decoded events in their order of arrival.
 
-        now: aware wall time, against which "in the future" is judged. Applying an event twice changes nothing.
+        now: aware wall time, against which "in the future" is judged. history: they tell of the past, as when a municipality
+        joins: each counts as known from the day on which it was recorded, and no day of theirs is judged. Applying an
+        event twice changes nothing.
         """
         if not events:
             return Ingested([], [])
+        if not history:
+            self._catch_up()
         batch, rejections = admit(events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now)
         outcomes: list[Outcome] = ["rejected"] * len(events)
         counted: dict[tuple[str, str, str], int] = {}
         if len(batch.position):
-            said = self._take(batch, events, rejections)
+            said = self._take(batch, events, rejections, history=history)
             counted = tally(batch, said)
             if len(said) == len(events):
                 outcomes = said.tolist()
@@ -95,39 +100,26 @@ class Engine:
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
         return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), counted, lateness, newest)
 
-    def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection]) -> NDArray[np.str_]:
-        arrived = np.maximum.accumulate(self.calendar.day_of(batch.recorded))
-        if self.today is None:
-            self._start(int(arrived[0]))
-        assert self.today is not None  # noqa: S101  # _start has set it; for the type checker
-        arrived = np.maximum(arrived, self.today)
-        columns = self._columns(batch, arrived)
+    def _take(
+        self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection], *, history: bool
+    ) -> NDArray[np.str_]:
+        arrived = self.calendar.day_of(batch.recorded)
+        if not history:
+            arrived = np.maximum.accumulate(arrived)
+            if self.today is None:
+                self._start(int(arrived[0]))
+            assert self.today is not None  # noqa: S101  # _start has set it; for the type checker
+            arrived = np.maximum(arrived, self.today)
+        columns = ledger_columns(batch, arrived, [self._source(name) for name in batch.sources])
         took = take_in(self.ledger, batch.key, columns, arrived)
         rejections += conflicts(batch, took.said, events)
         self._dirty_days.update(self.tallies.stand_on(took.added))
         self._dirty_days.update(self.tallies.days_of(took.removed))
-        self._run(batch, arrived, took)
+        if history:
+            self._stand_after(int(arrived.max()), int(batch.recorded.max()))
+        else:
+            self._run(batch, arrived, took)
         return took.said
-
-    def _columns(self, batch: EventBatch, arrived: Ints) -> dict[str, NDArray[np.generic]]:
-        sources = np.array([self._source(name) for name in batch.sources], dtype=np.int64)
-        return {
-            "key": batch.key,
-            "revision": batch.revision,
-            "start": batch.start,
-            "end": batch.end,
-            "recorded": batch.recorded,
-            "arrived": arrived,
-            "superseded": np.full(len(arrived), STANDING),
-            "area": batch.area,
-            "category": batch.category,
-            "source": sources[batch.source],
-            "kind": batch.kind,
-            "origin": batch.origin,
-            "severity": batch.severity,
-            "concern": batch.concern,
-            "retracted": batch.retraction,
-        }
 
     def _source(self, name: str) -> int:
         number = self._source_number.get(name)
@@ -150,12 +142,29 @@ class Engine:
 
     def advance(self, to: datetime) -> None:
         """Move the clock to an aware instant: days that are over are closed."""
+        self._catch_up()
         if self.today is None:
             return
         day = self.calendar.day_at(to)
         if day > self.today:
             self._roll_to(day)
         self.clock_hour = max(self.clock_hour, hour_of(to))
+
+    def _stand_after(self, day: int, hour: int) -> None:
+        """History up to `day` is in the ledger; counts and thresholds follow when they are next needed."""
+        if self.book.cases and self.today is not None and day > self.today:
+            self._catch_up()
+            self._roll_to(day)  # followed alerts are brought through every day
+        self.today = max(day, self.today or day)
+        self.clock_hour = max(self.clock_hour, hour)
+        self._behind = True
+
+    def _catch_up(self) -> None:
+        """Make counts and thresholds anew after history has come."""
+        if self._behind and self.today is not None:
+            self._behind = False
+            self.tallies.recount(self.today, self.settings)
+            self._follow()
 
     def _roll_to(self, day: int) -> None:
         assert self.today is not None  # noqa: S101  # callers have started
@@ -388,12 +397,5 @@ class Engine:
         self.settings = settings
         self.tallies.day_kinds = day_kinds
         if self.today is not None:
+            self._behind = False
             self.tallies.recount(self.today, settings)
-
-
-def followed(alert: Alert, clock_day: int, settings: EngineSettings) -> bool:
-    """Whether an alert that was kept is still followed on clock_day."""
-    if alert.state == "open":
-        return True
-    over = alert.last_day + timedelta(days=settings.alerts.settle_after)
-    return alert.state == "withdrawn" and date_of(clock_day) <= over

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from earlywarning.core.admission import EventBatch
 from earlywarning.core.events import KINDS, AnyEvent, Rejection, rejection
-from earlywarning.core.ledger import CONTENT, Ledger
+from earlywarning.core.ledger import CONTENT, STANDING, Ledger
 
 Ints = NDArray[np.int64]
 Outcome = Literal["accepted", "repeated", "replaced", "rejected"]
@@ -27,6 +27,18 @@ class Intake(NamedTuple):
     added_at: Ints
     removed: Ints
     removed_at: Ints
+
+
+def ledger_columns(batch: EventBatch, arrived: Ints, source_numbers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+    """The ledger's columns of a batch. arrived: (n,) local days; source_numbers: the engine's number of each source of it."""
+    names = ("key", "revision", "start", "end", "recorded", "area", "category", "kind", "origin", "severity", "concern")
+    return {
+        **{name: getattr(batch, name) for name in names},
+        "arrived": arrived,
+        "superseded": np.full(len(arrived), STANDING),
+        "source": np.array(source_numbers, dtype=np.int64)[batch.source],
+        "retracted": batch.retraction,
+    }
 
 
 def take_in(ledger: Ledger, key: NDArray[np.uint64], columns: Mapping[str, NDArray[np.generic]], arrived: Ints) -> Intake:

@@ -8,21 +8,22 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 import structlog
 
+from earlywarning.core.alerts import followed
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import day_number
+from earlywarning.core.calendar import LocalCalendar, day_number
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.changes import Changes, DeadLetter, Ingested
-from earlywarning.core.engine import Engine, followed
-from earlywarning.core.events import Rejection, decode_mappings
-from earlywarning.core.intake import Outcome
+from earlywarning.core.changes import Changes, Ingested
+from earlywarning.core.engine import Engine
+from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
 from earlywarning.settings import Settings, SettingsError, watch_settings
 from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
@@ -32,29 +33,6 @@ from earlywarning.store import Store, StoredDeadLetter, StoreError
 log = structlog.get_logger(__name__)
 _TICK = 30.0  # seconds between looks at the wall clock
 _MOST_AT_ONCE = 256  # supplies in one transaction
-_KEEP_NOTHING = ("inside-dwelling",)
-
-
-class Taken(NamedTuple):
-    """What became of one supply: an outcome for each decoded event, and the rejections by their places in it."""
-
-    supply: Supply
-    outcomes: list[Outcome]
-    rejections: list[Rejection]
-
-    def items(self) -> list[ItemResult]:
-        """One result for each item, in the order of the supply."""
-        decoded, first = self.supply.decoded, self.supply.first
-        refused = {r.index for r in self.rejections}
-        results = [
-            ItemResult(p + first, outcome, event.event_id, event.source)
-            for p, event, outcome in zip(decoded.positions, decoded.events, self.outcomes, strict=True)
-            if p not in refused
-        ]
-        results += [
-            ItemResult(r.index + first, "rejected", r.event_id, r.source, r.field, r.rule, r.problem) for r in self.rejections
-        ]
-        return sorted(results, key=lambda item: item.index)
 
 
 class Service:
@@ -97,6 +75,10 @@ class Service:
         return self.engine.register
 
     @property
+    def calendar(self) -> LocalCalendar:
+        return self.engine.calendar
+
+    @property
     def tree(self) -> CategoryTree:
         return self.engine.tree
 
@@ -107,7 +89,7 @@ class Service:
             return
         clock_day, clock_hour = state
         kept = self.store.alerts(municipality=municipality, states=("open", "withdrawn"))
-        alerts = [a for a in kept if followed(a, clock_day, engine.settings)]
+        alerts = [a for a in kept if followed(a, clock_day, engine.settings.alerts)]
         noted = {a.alert_id: h[-1].alert.observed for a in alerts if (h := self.store.history(a.alert_id))}
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
@@ -115,8 +97,15 @@ class Service:
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
-    def take(self, supplies: Sequence[Supply], now: datetime, source_state: Mapping[str, str] | None = None) -> list[Taken]:
-        """Ingest batches and keep all that they change in one transaction.
+    def take(
+        self,
+        supplies: Sequence[Supply],
+        now: datetime,
+        source_state: Mapping[str, str] | None = None,
+        *,
+        history: bool = False,
+    ) -> list[Taken]:
+        """Ingest batches and keep all that they change in one transaction. history: no day of theirs is judged.
 
         When this returns, everything accepted is on disk. Raises StoreError when it could not be kept: then nothing of
         these batches was taken.
@@ -125,7 +114,7 @@ class Service:
         with self._writing:
             self._catch_up()
             try:
-                taken, result, letters = self._ingest(supplies, now)
+                taken, result, letters = take_supplies(self.engine, supplies, now, history=history)
                 changes = self.engine.changes()
                 self.store.commit(changes, letters, source_state)
             except BaseException:
@@ -133,46 +122,6 @@ class Service:
                 raise
         self._measure(taken, result, changes, time.perf_counter() - begun)
         return taken
-
-    def _ingest(self, supplies: Sequence[Supply], now: datetime) -> tuple[list[Taken], Ingested, list[DeadLetter]]:
-        """All supplies as one batch, since ten events at once cost little more than one; what became of each is told apart."""
-        result = self.engine.ingest([event for supply in supplies for event in supply.decoded.events], now)
-        taken, letters, begin, refused = [], [], 0, iter(result.rejections)
-        rejection = next(refused, None)
-        for supply in supplies:
-            decoded, stop = supply.decoded, begin + len(supply.decoded.events)
-            rejections = list(decoded.rejections)
-            while rejection is not None and rejection.index < stop:
-                rejections.append(msgspec.structs.replace(rejection, index=decoded.positions[rejection.index - begin]))
-                rejection = next(refused, None)
-            rejections.sort(key=lambda r: r.index)
-            taken.append(Taken(supply, result.outcomes[begin:stop], rejections))
-            letters += [self._dead_letter(supply, r, now) for r in rejections]
-            begin = stop
-        return taken, result, letters
-
-    def _dead_letter(self, supply: Supply, r: Rejection, now: datetime) -> DeadLetter:
-        payload: object = r.payload
-        form = supply.format
-        if r.rule in _KEEP_NOTHING:
-            payload = None
-        elif form.startswith("mapping:"):
-            raw = supply.raw.get(r.index)
-            payload = None if raw is None else {"raw": raw, "area": (r.payload or {}).get("area")}
-        return DeadLetter(
-            received_at=now,
-            municipality=self.engine.register.municipality,
-            way=supply.way,
-            position=r.index + supply.first,
-            field=r.field[:64],
-            rule=r.rule,
-            problem=r.problem,
-            source=r.source,
-            event_id=r.event_id,
-            kind=r.kind,
-            payload=None if payload is None else msgspec.json.encode(payload).decode(),
-            format=form,
-        )
 
     def _fell_behind(self) -> None:
         """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
@@ -350,15 +299,7 @@ class Service:
 
     def _measure(self, taken: Sequence[Taken], result: Ingested, changes: Changes, seconds: float) -> None:
         m = self.metrics
-        m.lateness.add(*result.lateness)
-        for source, hour in result.newest.items():
-            if hour:
-                m.last_event.labels(m.source_label(source)).set(hour * 3600)
-        m.count_events({key: n for key, n in result.tally.items() if key[2] != "rejected"})
-        for one in taken:
-            for r in one.rejections:
-                m.events.labels(r.kind or "unknown", m.known_source(r.source), "rejected").inc()
-                m.rejected.labels(r.rule).inc()
+        measure_events(m, taken, result)
         for note in changes.notes:
             m.data_notes.labels(note.what).inc()
         if changes.history:

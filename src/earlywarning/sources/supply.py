@@ -23,10 +23,13 @@ class Supply(NamedTuple):
 
 
 class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one item of a batch; field, rule and problem only when it was rejected."""
+    """What became of one item of a batch; field, rule and problem only when it was rejected.
+
+    queued: checked, and safe on the brokers; a worker counts it, and tells repeats from news.
+    """
 
     index: int
-    outcome: Literal["accepted", "repeated", "replaced", "rejected"]
+    outcome: Literal["accepted", "repeated", "replaced", "rejected", "queued"]
     event_id: str | None = None
     source: str | None = None
     field: str | None = None

@@ -291,6 +291,7 @@ class Store:
         self,
         *,
         state: str | None = "waiting",
+        municipality: str | None = None,
         rule: str | None = None,
         source: str | None = None,
         after_id: int = 0,
@@ -299,7 +300,7 @@ class Store:
         """Dead letters in the order in which they came."""
         d = t.dead_letters.c
         query = sa.select(t.dead_letters).where(d.id > after_id).order_by(d.id).limit(limit)
-        for given, column in ((state, d.state), (rule, d.rule), (source, d.source)):
+        for given, column in ((state, d.state), (municipality, d.municipality), (rule, d.rule), (source, d.source)):
             if given is not None:
                 query = query.where(column == given)
         with self._reading() as c:

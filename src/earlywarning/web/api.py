@@ -20,7 +20,7 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.tabulate import Selection, SelectionError
 from earlywarning.locale import Language, Names, details, headline, note_sentence, sentence
-from earlywarning.runtimes.embedded import Service
+from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
@@ -29,8 +29,8 @@ _MOST_ROWS = 500_000
 _JSON = {"content-type": "application/json"}
 
 
-def _service(state: State) -> Service:
-    service: Service = state.service
+def _service(state: State) -> Front:
+    service: Front = state.service
     return service
 
 
@@ -85,7 +85,9 @@ def list_alerts(
     """Alerts, the newest first; since and until are days on which they were opened."""
     service, words = _service(state), _language(state, language)
     names = Names.from_registers(service.register, service.tree)
-    alerts = service.store.alerts(states=alert_state or (), since=since, until=until, limit=limit)
+    alerts = service.store.alerts(
+        municipality=service.register.municipality, states=alert_state or (), since=since, until=until, limit=limit
+    )
     return _json({"alerts": [_shown(a, names, words) for a in alerts]})
 
 
@@ -94,7 +96,7 @@ def show_alert(state: State, alert_id: str, language: Language | None = None) ->
     """One alert with what explains it and its history."""
     service, words = _service(state), _language(state, language)
     alert = service.store.alert(alert_id)
-    if alert is None:
+    if alert is None or not alert_id.startswith(f"{service.register.municipality}-"):
         return _problem(404, "there is no alert of that id")
     names = Names.from_registers(service.register, service.tree)
     explained = [{"heading": heading, "text": text} for heading, text in details(alert, names, words)]
@@ -116,7 +118,8 @@ def data_quality(
     """What was recognised as an artefact of booking, the newest first; since and until are days on which it was noted."""
     service, words = _service(state), _language(state, language)
     names = Names.from_registers(service.register, service.tree)
-    notes = service.store.data_notes(since=since, until=until, limit=limit)
+    own = service.register.municipality
+    notes = service.store.data_notes(municipality=own, since=since, until=until, limit=limit)
     return _json({"notes": [{**msgspec.to_builtins(n), "sentence": note_sentence(n, names, words)} for n in notes]})
 
 
@@ -147,9 +150,7 @@ def counts(
     if end - begin > 366 * 15:
         return _problem(400, "more than 15 years are asked for; ask for fewer days")
     try:
-        table = count_table(
-            service.store, selection, register=service.register, tree=service.tree, calendar=service.engine.calendar
-        )
+        table = count_table(service.store, selection, register=service.register, tree=service.tree, calendar=service.calendar)
     except SelectionError as error:
         return _problem(400, str(error))
     if len(table) > _MOST_ROWS:
@@ -210,7 +211,9 @@ def dead_letters(
     limit: int = Parameter(default=100, ge=1, le=10_000),
 ) -> Response[bytes]:
     """Events that were refused and wait, with field, rule and problem."""
-    found = _service(state).store.dead_letters(rule=rule, source=source, after_id=after, limit=limit)
+    service = _service(state)
+    own = service.register.municipality
+    found = service.store.dead_letters(municipality=own, rule=rule, source=source, after_id=after, limit=limit)
     rows = [{"id": d.id, **msgspec.to_builtins(d.letter), "state": d.state} for d in found]
     return _json({"dead_letters": rows})
 
@@ -293,7 +296,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
         "required": ["index", "outcome"],
         "properties": {
             "index": {"type": "integer", "description": "from 1"},
-            "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected"]},
+            "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected", "queued"]},
             **texts,
             "problem": {"type": "string"},
         },
@@ -354,7 +357,7 @@ def _no_sniffing(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def make_app(service: Service) -> Litestar:
+def make_app(service: Front) -> Litestar:
     """The ASGI application of one service."""
     return Litestar(
         [

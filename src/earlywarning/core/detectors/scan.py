@@ -188,6 +188,8 @@ def _subsets(
     bonus = (np.append(zones.bonus, 0.0)[areas] * (areas >= 0)).sum(1) / np.maximum(size, 1)
     sort = sorts[np.maximum(size - 1, 0)] + rank[c] - bonus
     found = _judged(areas, c, w, on[row, k], en[row, k], phi[row, k], sort, least)
+    # One area with a neighbourhood's padding is a single block, which is judged as such.
+    found = found.take(np.flatnonzero((found.areas >= 0).sum(1) > 1))
     # Several centres find the same block.
     if len(found.score):
         identity = np.concatenate([found.areas, found.column[:, None], found.window[:, None]], axis=1)

@@ -1,0 +1,45 @@
+"""What the HTTP interface and the pages need of a runtime, whichever it is."""
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from earlywarning.core.areas import AreaRegister
+from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.categories import CategoryTree
+from earlywarning.monitoring import Metrics
+from earlywarning.settings import Settings
+from earlywarning.sources.supply import ItemResult, Supply
+from earlywarning.store import Store
+
+
+class Front(Protocol):
+    """One municipality as it is served: its registers, its store, and where events go in."""
+
+    store: Store
+    metrics: Metrics
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    @property
+    def register(self) -> AreaRegister:
+        """The areas."""
+
+    @property
+    def tree(self) -> CategoryTree:
+        """The categories."""
+
+    @property
+    def calendar(self) -> LocalCalendar:
+        """The local calendar."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether events can be taken."""
+
+    def submit(self, supply: Supply) -> Future[list[ItemResult]]:
+        """Hand a batch in; the result comes when it is safe."""
+
+    def show_state(self) -> None:
+        """Bring the gauges up to date, before someone reads the metrics."""

@@ -1,0 +1,94 @@
+"""The desk's counter for one municipality: the same front as the service in one process; events go on to the brokers."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from earlywarning.core.admission import admit
+from earlywarning.core.areas import AreaRegister
+from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.categories import CategoryTree
+from earlywarning.core.events import POSITION_FIELDS, AnyEvent, Rejection
+from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings
+from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.taking import dead_letter
+from earlywarning.settings import Settings
+from earlywarning.sources.supply import ItemResult, Supply
+from earlywarning.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from earlywarning.runtimes.kafka.desk import Desk
+
+_sending = ThreadPoolExecutor(1, thread_name_prefix="sending")  # one batch after the other, in their order
+
+
+class Counter:
+    """One municipality at the desk. Events are checked here, and counted by a worker."""
+
+    def __init__(self, desk: "Desk", settings: Settings) -> None:
+        """Raises RegisterError, SettingsError."""
+        self._desk = desk
+        self.settings: Settings = settings
+        self.register: AreaRegister = area_register(settings)
+        self.tree: CategoryTree = category_tree(settings)
+        self.calendar: LocalCalendar = LocalCalendar(settings.municipality.timezone)
+        self.store: Store = desk.store
+        self.metrics: Metrics = desk.metrics
+
+    @property
+    def alive(self) -> bool:
+        """Whether the desk reads and sends."""
+        return self._desk.alive
+
+    def show_state(self) -> None:
+        """Bring the gauges up to date, before someone reads the metrics."""
+        self._desk.show_state()
+
+    def submit(self, supply: Supply) -> "Future[list[ItemResult]]":
+        """Check a batch and send it on; the result comes when it is on the brokers."""
+        return _sending.submit(self._send, supply)
+
+    def _send(self, supply: Supply) -> list[ItemResult]:
+        now = datetime.now(UTC)
+        events, rejections = self._checked(supply, now)
+        letters = [dead_letter(supply, r, now, self.register.municipality) for r in rejections]
+        if letters:
+            self.store.commit(None, letters)
+            for letter in letters:
+                self.metrics.rejected.labels(letter.rule).inc()
+        try:
+            if events:
+                producer = self._desk.producer()
+                producer.send(events.values())
+                producer.flush()
+        except KafkaError as error:
+            raise StoreError(str(error)) from error  # as when the store does not answer: nothing was taken, send it again
+        first = supply.first
+        results = [ItemResult(i + first, "queued", e.event_id, e.source) for i, e in events.items()]
+        results += [ItemResult(r.index + first, "rejected", r.event_id, r.source, r.field, r.rule, r.problem) for r in rejections]
+        return sorted(results, key=lambda item: item.index)
+
+    def _checked(self, supply: Supply, now: datetime) -> tuple[dict[int, AnyEvent], list[Rejection]]:
+        """Events that a worker will let in, by their places; coordinates end here, as in one process."""
+        decoded = supply.decoded
+        rejections = list(decoded.rejections)
+        if not decoded.events:
+            return {}, rejections
+        rules = engine_settings(self.settings, now, self.register, self.tree).admission
+        batch, refused = admit(decoded.events, register=self.register, tree=self.tree, rules=rules, now=now)
+        rejections += [msgspec.structs.replace(r, index=decoded.positions[r.index]) for r in refused]
+        events = {
+            decoded.positions[at]: _placed(decoded.events[at], self.register.codes[area])
+            for at, area in zip(batch.position.tolist(), batch.area.tolist(), strict=True)
+        }
+        return events, rejections
+
+
+def _placed(event: AnyEvent, area: str) -> AnyEvent:
+    """The event with its area in place of coordinates."""
+    if event.area is not None:
+        return event
+    return msgspec.structs.replace(event, area=area, **dict.fromkeys(POSITION_FIELDS))

@@ -1,0 +1,224 @@
+"""The desk: what the workers say, kept in the SQL store; the HTTP interface reads it there, as in one process.
+
+It reads every partition by itself, without a consumer group: how far it has read stands in the store, written in the same
+transaction as what it read. So nothing is lost and nothing kept twice, whenever it dies. What a worker sends again after its own
+crash carries the number that it had, and is passed over.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError as ClientError
+
+from earlywarning.core.alert_record import Alert, AlertChange
+from earlywarning.core.changes import Changes, DeadLetter
+from earlywarning.core.data_notes import DataNote
+from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.kafka.connection import KafkaError, client_options
+from earlywarning.runtimes.kafka.counter import Counter
+from earlywarning.runtimes.kafka.messages import AlertMessage, LetterMessage, PageMessage
+from earlywarning.runtimes.kafka.producing import Producer
+from earlywarning.runtimes.kafka.published import PublishedSettings
+from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, SETTINGS, STATISTICS, topic_name, topic_problems
+from earlywarning.settings import ClusterSettings
+from earlywarning.store import Store, StoreError
+
+log = structlog.get_logger(__name__)
+READ = (SETTINGS, ALERTS, STATISTICS, DEAD_LETTERS)
+MOST_AT_ONCE = 500  # messages in one transaction
+AGAIN = 2.0  # seconds before a store or broker that does not answer is tried again
+
+_alert = msgspec.json.Decoder(AlertMessage)
+_letter = msgspec.json.Decoder(LetterMessage)
+_page = msgspec.msgpack.Decoder(PageMessage)
+_note = msgspec.json.Decoder(DataNote)
+
+
+class Gathered:
+    """What a few messages of one municipality say, to be kept in one transaction."""
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        self.pages: dict[int, PageMessage] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.history: list[AlertChange] = []
+        self.notes: dict[str, DataNote] = {}
+        self.letters: list[DeadLetter] = []
+        self.numbers = dict(numbers)  # by topic: of the last message that was kept
+
+    def take(self, what: str, key: str, value: bytes) -> None:
+        """Take one message. Raises msgspec.DecodeError for one that is none of ours."""
+        if what == ALERTS:
+            told = _alert.decode(value)
+            if self._new(what, told.number):
+                self.alerts[told.alert.alert_id] = told.alert
+                self.history += told.changes
+        elif what == DEAD_LETTERS:
+            refused = _letter.decode(value)
+            if not refused.number or self._new(what, refused.number):
+                self.letters.append(refused.letter)
+        elif "/note/" in key:
+            note = _note.decode(value)
+            self.notes[note.note_id] = note
+        else:
+            page = _page.decode(value)
+            self.pages[page.day] = page
+
+    def _new(self, what: str, number: int) -> bool:
+        if number <= self.numbers.get(what, 0):
+            return False
+        self.numbers[what] = number
+        return True
+
+    def changes(self, municipality: str) -> Changes:
+        """As a runtime in one process would have them."""
+        newest = max(self.pages.values(), key=lambda p: (p.clock_day, p.clock_hour), default=None)
+        return Changes(
+            municipality=municipality,
+            pages={day: page.page for day, page in self.pages.items()},
+            page_events={day: page.events for day, page in self.pages.items()},
+            alerts=list(self.alerts.values()),
+            history=self.history,
+            clock_day=newest.clock_day if newest else 0,
+            clock_hour=newest.clock_hour if newest else 0,
+            notes=list(self.notes.values()),
+        )
+
+
+class Desk:
+    """Reads the topics into the store; `counters` serves each municipality whose settings are published."""
+
+    def __init__(self, cluster: ClusterSettings, store: Store, metrics: Metrics) -> None:
+        self.cluster, self.store, self.metrics = cluster, store, metrics
+        self.published = PublishedSettings()
+        self.counters: dict[str, Counter] = {}
+        self._what = {topic_name(cluster.kafka, what): what for what in READ}
+        self._producer: Producer | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self.caught_up = threading.Event()
+        self._numbers: dict[str, dict[str, int]] = {}
+
+    @classmethod
+    def open(cls, cluster: ClusterSettings, holder: str = "", metrics: Metrics | None = None) -> "Desk":
+        """Open the store for writing. Raises StoreLocked, StoreError, KafkaError."""
+        if problems := topic_problems(cluster):
+            raise KafkaError("; ".join(problems))
+        return cls(cluster, Store.open(cluster.store_url, writer=True, holder=holder), metrics or Metrics())
+
+    @property
+    def alive(self) -> bool:
+        """Whether it reads, and has read what was there when it began."""
+        return self._thread.is_alive() and self.caught_up.is_set()
+
+    def start(self) -> None:
+        """Read from where the store says, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of store and brokers."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=15)
+        if self._producer is not None:
+            self._producer.close()
+        self.store.close()
+
+    def producer(self) -> Producer:
+        """The connection on which events that came by HTTP go on. Raises KafkaError."""
+        if self._producer is None:
+            self._producer = Producer(self.cluster)
+        return self._producer
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            consumer = None
+            try:
+                consumer = KafkaConsumer(
+                    **client_options(self.cluster), enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=2_000
+                )
+                self._read(consumer)
+            except (ClientError, StoreError, KafkaError) as error:
+                log.error("the desk reads again from where it was", problem=f"{type(error).__name__}: {error}")
+                self._stop.wait(AGAIN)
+            finally:
+                if consumer is not None:
+                    consumer.close()
+
+    def _read(self, consumer: Any) -> None:
+        tps = [TopicPartition(name, n) for name in self._what for n in sorted(consumer.partitions_for_topic(name) or ())]
+        consumer.assign(tps)
+        ends = consumer.end_offsets(tps)
+        for tp in tps:
+            kept = self.store.source_state(_place(tp)) if self._what[tp.topic] != SETTINGS else None
+            consumer.seek(tp, int(kept or 0))
+        while not self._stop.is_set():
+            if not self.caught_up.is_set() and all(consumer.position(tp) >= ends[tp] for tp in tps):
+                self.caught_up.set()
+            for tp, messages in consumer.poll(timeout_ms=200).items():
+                for begin in range(0, len(messages), MOST_AT_ONCE):
+                    self._keep(tp, messages[begin : begin + MOST_AT_ONCE])
+
+    def _keep(self, tp: Any, messages: Sequence[Any]) -> None:
+        what = self._what[tp.topic]
+        if what == SETTINGS:
+            self._put_in_force((m.key or b"", m.value) for m in messages)
+            return
+        gathered: dict[str, Gathered] = {}
+        for message in messages:
+            key = (message.key or b"").decode(errors="replace")
+            try:
+                own = self._municipality(what, key, message.value or b"")
+                if own not in gathered:
+                    gathered[own] = Gathered(self._known(own))
+                gathered[own].take(what, key, message.value or b"")
+            except msgspec.DecodeError as error:
+                log.error(
+                    "a message was passed over", topic=tp.topic, partition=tp.partition, offset=message.offset, problem=str(error)
+                )
+        for municipality, said in gathered.items():
+            numbers = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
+            self.store.commit(said.changes(municipality), said.letters, numbers)
+            self._numbers[municipality] = said.numbers
+            self.metrics.count_changes(said.history)
+        # Written last: what is read twice is known by its number, or replaces itself.
+        self.store.commit(None, source_state={_place(tp): str(messages[-1].offset + 1)})
+
+    def _municipality(self, what: str, key: str, value: bytes) -> str:
+        if what == ALERTS:
+            return _alert.decode(value).municipality
+        return _letter.decode(value).letter.municipality if what == DEAD_LETTERS else key.split("/", 1)[0]
+
+    def _known(self, municipality: str) -> dict[str, int]:
+        if municipality not in self._numbers:
+            kept = {topic: self.store.source_state(f"number:{municipality}:{topic}") for topic in (ALERTS, DEAD_LETTERS)}
+            self._numbers[municipality] = {topic: int(number) for topic, number in kept.items() if number}
+        return self._numbers[municipality]
+
+    def _put_in_force(self, messages: Iterable[tuple[bytes, bytes | None]]) -> None:
+        for key, value in messages:
+            settings = self.published.take(key.decode(errors="replace"), value)
+            if settings is None:
+                continue
+            try:
+                self.counters[settings.municipality.code] = Counter(self, settings)
+                self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
+            except ValueError as error:
+                self.metrics.settings_errors.inc()
+                log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
+
+    def show_state(self) -> None:
+        """Bring the gauges up to date with the store, before someone reads the metrics."""
+        for tendency, state, n in self.store.alert_counts():
+            self.metrics.alerts.labels(tendency, state).set(n)
+        self.metrics.dead_letters.set(sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting"))
+
+
+def _place(tp: Any) -> str:
+    return f"kafka:{tp.topic[-50:]}/{tp.partition}"

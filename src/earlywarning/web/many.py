@@ -1,0 +1,59 @@
+"""Many municipalities behind one address: /0380/v1/alerts is Uppsala's; one that is alone is at the root as well."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from litestar import Litestar
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.front import Front
+from earlywarning.web.api import make_app
+
+
+def make_many(fronts: Mapping[str, Front], metrics: Metrics, show_state: Callable[[], None], alive: Callable[[], bool]) -> ASGIApp:
+    """The ASGI application of a desk. fronts: by code; it may grow and change while the application runs."""
+    made: dict[str, tuple[Front, Litestar]] = {}
+
+    def of(code: str) -> Litestar | None:
+        front = fronts.get(code)
+        if front is None:
+            return None
+        if code not in made or made[code][0] is not front:
+            made[code] = (front, make_app(front))
+        return made[code][1]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        first, _, rest = path.lstrip("/").partition("/")
+        if (own := of(first)) is not None:
+            await own({**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}, receive, send)  # type: ignore[arg-type]
+        elif path == "/healthz":
+            await _answer(send, 200, {"status": "alive"})
+        elif path == "/readyz":
+            there = alive()
+            await _answer(send, 200 if there else 503, {"status": "ready" if there else "reading"})
+        elif path == "/metrics":
+            show_state()
+            await _answer(send, 200, metrics.page(), b"text/plain; version=0.0.4; charset=utf-8")
+        elif len(fronts) == 1 and (own := of(next(iter(fronts)))) is not None:
+            await own(scope, receive, send)
+        elif path == "/":
+            await _answer(send, 200, {"service": "earlywarning", "municipalities": sorted(fronts)})
+        else:
+            problem = "there is nothing at this address; begin it with the code of a municipality, such as /0380/v1/alerts"
+            await _answer(send, 404, {"problem": problem, "municipalities": sorted(fronts)})
+
+    return app
+
+
+async def _answer(send: Send, status: int, body: object, kind: bytes = b"application/json") -> None:
+    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    headers = [
+        (b"content-type", kind),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": False})
