@@ -172,9 +172,10 @@ class PoliceFeed(Section, frozen=True, kw_only=True):
 class Kafka(Section, frozen=True, kw_only=True):
     """How workers, desk and suppliers reach the brokers, and how the topics are made.
 
-    brokers: host:port, several with commas. prefix: of the names of topics and consumer groups. password_file: a file that holds
-    the password of username; without it, the environment variable EARLYWARNING_KAFKA_PASSWORD. worker_host, worker_port: where a
-    worker answers for its metrics and health. clock: "wall" closes days as time passes, "events" only as events arrive.
+    brokers: host:port, several with commas. prefix: of the names of topics and consumer groups. password_file: a file that
+    holds the password of username; without it, the environment variable EARLYWARNING_KAFKA_PASSWORD. worker_host,
+    worker_port: where a worker answers for its metrics and health. session_seconds: how long a worker that is silent keeps
+    its partitions. clock: "wall" closes days as time passes, "events" only as events arrive.
     """
 
     brokers: Annotated[
@@ -196,4 +197,5 @@ class Kafka(Section, frozen=True, kw_only=True):
     key_file: str = ""
     worker_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     worker_port: Annotated[int, Meta(ge=0, le=65535)] = 9464
+    session_seconds: Annotated[int, Meta(ge=6, le=300)] = 15
     clock: Literal["wall", "events"] = "wall"

@@ -17,7 +17,8 @@ PROJECT = Path(__file__).parents[2]
 def _single_node() -> ModuleType:
     path = PROJECT / "deploy" / "kafka" / "single_node.py"
     spec = importlib.util.spec_from_file_location("single_node", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["single_node"] = module
     spec.loader.exec_module(module)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from earlywarning.core.pages import encode_page
+from earlywarning.runtimes.kafka.municipality import Municipality
+from earlywarning.settings import load_settings
 from tests.kafka.town import CODES, Cluster, Kept, Message, embedded, interleaved, kept, messages, municipalities
 
 HISTORY_UNTIL = datetime(2019, 1, 1, tzinfo=UTC)  # a year of history, then a year that is judged
@@ -20,7 +23,7 @@ PATIENCE = 240.0
 @pytest.fixture(scope="module")
 def towns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Message]]:
     folder = tmp_path_factory.mktemp("towns")
-    return {code: messages(events, HISTORY_UNTIL) for code, events in municipalities(folder, 6, (2018, 2019)).items()}
+    return {code: messages(events, HISTORY_UNTIL) for code, events in municipalities(folder, 4, (2018, 2019)).items()}
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +52,20 @@ def cluster(tmp_path: Path, brokers: str, request: pytest.FixtureRequest) -> Ite
 
 def _compare(got: Kept, want: Kept, *, letters: bool = True) -> None:
     assert len(want.alerts) > 20
-    assert sum(len(p) for p in want.pages.values()) > 10_000
+    assert len(want.pages) > 600
     assert sorted(got.alerts) == sorted(want.alerts)
     assert got.alerts == want.alerts
-    assert got.history == want.history
+    assert _lasting(got) == _lasting(want)
     assert got.pages == want.pages
     assert got.clock == want.clock
     assert got.notes == want.notes
     if letters:
         assert got.letters == want.letters
+
+
+def _lasting(held: Kept) -> list[Any]:
+    """The history without what lasted for a moment: an alert may be withdrawn and come back between two events of one batch."""
+    return [entry for entry in held.history if entry[1] not in ("withdrawn", "reopened")]
 
 
 def _url(cluster: Cluster) -> str:
@@ -75,12 +83,27 @@ def test_three_workers_give_what_one_process_gives(
     cluster.desk.stop()
     for code in CODES:
         _compare(kept(_url(cluster), code), wanted[code])
+    _rebuild(cluster, folders, wanted)
+
+
+def _rebuild(cluster: Cluster, folders: list[Path], wanted: dict[str, Kept]) -> None:
+    """From the changelog alone comes the state that the last step left."""
+    records = cluster.changelog()
+    for folder in folders:
+        rebuilt = Municipality.restore(load_settings(folder / "earlywarning.toml"), records[folder.name], datetime.now(UTC))
+        engine, want = rebuilt.engine, wanted[folder.name]
+        assert engine.today == want.clock[0] if want.clock else False
+        days = sorted(want.pages)
+        assert [encode_page(day, engine.ledger.on_day(day), engine.codes) for day in days] == [want.pages[day] for day in days]
+        assert set(engine.book.cases) == {a.alert_id for a in want.alerts.values() if a.state == "open"} | {
+            name for name in engine.book.cases if want.alerts[name].state == "withdrawn"
+        }
 
 
 def test_killed_twenty_times_with_every_message_twice_and_the_broker_away_it_gives_the_same(
     own_broker: Any, tmp_path: Path, towns: dict[str, list[Message]], folders: list[Path], wanted: dict[str, Kept]
 ) -> None:
-    cluster = Cluster(tmp_path / "cluster", own_broker.address, "rough")
+    cluster = Cluster(tmp_path / "cluster", own_broker.address, "rough", 'clock = "events"\nsession_seconds = 6\n')
     rng = random.Random(20)
     try:
         cluster.publish(folders)
@@ -88,7 +111,7 @@ def test_killed_twenty_times_with_every_message_twice_and_the_broker_away_it_giv
         for _ in range(2):
             cluster.start_worker()
         for kill in range(KILLS):
-            time.sleep(rng.uniform(1.5, 5.0))
+            time.sleep(rng.uniform(0.5, 11.0))  # while the group settles, and while it works
             if kill == 5:
                 cluster.start_worker()  # one is added on the way ...
             if kill == 10:

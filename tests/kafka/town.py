@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError as ClientError
 
@@ -27,7 +27,7 @@ from earlywarning.runtimes.kafka.desk import Desk
 from earlywarning.runtimes.kafka.merging import Waiting
 from earlywarning.runtimes.kafka.messages import HISTORY, arrived, encode_events
 from earlywarning.runtimes.kafka.producing import Producer
-from earlywarning.runtimes.kafka.topics import INCIDENTS, REPORTS, create_topics, group, topic_name
+from earlywarning.runtimes.kafka.topics import INCIDENTS, REPORTS, STATE, create_topics, group, topic_name
 from earlywarning.settings import ClusterSettings, load_cluster_settings, load_settings
 from earlywarning.sources.supply import Supply
 from earlywarning.store import Store
@@ -35,6 +35,7 @@ from earlywarning.store import Store
 CODES = ("0901", "0902", "0903")
 ZONE = ZoneInfo("Europe/Stockholm")
 PARTITIONS = 4
+EVENTS_CLOCK = 'clock = "events"\n'
 
 
 class Message(NamedTuple):
@@ -171,8 +172,8 @@ class Cluster:
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "cluster.toml"
         self.file.write_text(
-            f'[kafka]\nbrokers = "{brokers}"\nprefix = "{prefix}"\npartitions = {PARTITIONS}\nworker_port = 0\nclock = "events"\n{more}'
-            '[store]\nurl = "sqlite:///desk.db"\n'
+            f'[kafka]\nbrokers = "{brokers}"\nprefix = "{prefix}"\npartitions = {PARTITIONS}\nworker_port = 0\n'
+            f'{more or EVENTS_CLOCK}[store]\nurl = "sqlite:///desk.db"\n'
         )
         self.settings: ClusterSettings = load_cluster_settings(self.file)
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -231,8 +232,6 @@ class Cluster:
         return sum(end - max(found.get((tp.topic, tp.partition), 0), 0) for tp, end in ends.items())
 
     def _ends(self, names: Sequence[str]) -> dict[Any, int]:
-        from kafka import KafkaConsumer, TopicPartition
-
         consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka.brokers)
         try:
             return dict(consumer.end_offsets([TopicPartition(n, p) for n in names for p in range(PARTITIONS)]))
@@ -260,7 +259,27 @@ class Cluster:
             time.sleep(1)
         time.sleep(3)
 
+    def changelog(self) -> dict[str, dict[str, bytes]]:
+        """By municipality, its records as the changelog holds them: what a rebuild has to go by."""
+        name = topic_name(self.settings.kafka, STATE)
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka.brokers, auto_offset_reset="earliest")
+        tps = [TopicPartition(name, p) for p in range(PARTITIONS)]
+        held: dict[str, dict[str, bytes]] = {}
+        try:
+            consumer.assign(tps)
+            ends = consumer.end_offsets(tps)
+            consumer.seek_to_beginning()
+            while any(consumer.position(tp) < ends[tp] for tp in tps):
+                for records in consumer.poll(timeout_ms=500).values():
+                    for record in records:
+                        code, _, key = record.key.decode().partition("/")
+                        held.setdefault(code, {})[key] = record.value
+        finally:
+            consumer.close()
+        return {code: {k: v for k, v in own.items() if v is not None} for code, own in held.items()}
+
     def log(self) -> str:
+        """The end of what the workers logged."""
         return (self.folder / "workers.log").read_text(errors="replace")[-4000:]
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from earlywarning.core.alert_record import Alert, AlertChange, Change, Reason, Role, Signal, State, Tendency, Uncertainty
 from earlywarning.core.calendar import date_of, day_number, instant_of
 from earlywarning.core.detectors.status import status_number, status_text
-from earlywarning.core.judged import Judged
+from earlywarning.core.judged import Judged, settled
 from earlywarning.core.judged import Reason as Why
 from earlywarning.core.scope import Block, Scope
 from earlywarning.core.watch import NEARLY, Watch
@@ -24,6 +24,7 @@ from earlywarning.core.watch import NEARLY, Watch
 SCANNED = ("surge", "cluster", "shift")  # tendencies that the scan finds
 OF_WEEKS = ("apart", "drift", "mixture", "harm")  # tendencies that a single correction does not take back
 OF_WEEKS_SETTLE = 28  # days: they are looked at once a week, and come and go about their threshold
+OF_A_MOMENT = ("withdrawn", "reopened")  # they may come and go between two events of one batch
 MOST_BLOCKS = 64  # of a day that alerts choose from
 SHIFT_DAYS = 14  # a window of so many days tells of a lasting shift rather than a surge
 
@@ -59,7 +60,7 @@ class Case:
     settled_day: int | None = None
     uncertainties: tuple[Uncertainty, ...] = ()
     dirty: bool = True
-    noted: float = -1.0  # the leading count that the history last told
+    noted: float = -1.0  # the leading count that the history last told, when it was opened or a day closed
 
     @property
     def standing(self) -> bool:
@@ -103,7 +104,8 @@ class AlertBook:
         """Whether a followed alert is about this tendency there already; it then goes on until at least `day`."""
         for case in self.cases.values():
             if case.opening.tendency == tendency and self.scope.share(case.block, block):
-                case.last_day = max(case.last_day, day)
+                if day > case.last_day:
+                    case.last_day, case.dirty = day, True
                 return True
         # That what happens weighs more is no news where an alert says that more of it happens.
         return tendency == "harm" and any(self.scope.share(case.block, block) for case in self.cases.values())
@@ -112,6 +114,7 @@ class AlertBook:
 
     def open(self, signal: Judged, today: int, hour: int, settings: AlertSettings, watch: Watch) -> Case:
         """A signal that no followed alert covers opens one."""
+        signal = signal.settle()
         case = Case(self._alert_id(signal, today), today, hour, signal, signal.block, signal.last_day, today, settings.version)
         self.cases[case.alert_id] = case
         if signal.tendency:
@@ -199,7 +202,8 @@ class AlertBook:
     # ---- records --------------------------------------------------------------------------------------------------
 
     def _note(self, case: Case, change: Change, day: int, settings: AlertSettings, watch: Watch) -> None:
-        case.noted = case.lead.observed
+        if change not in OF_A_MOMENT:
+            case.noted = case.lead.observed
         # What is uncertain is looked at once a day, so the history, which tells the moment, leaves it out.
         told = msgspec.structs.replace(self.record(case, settings, watch), uncertainties=())
         self.changes.append(AlertChange(change, date_of(day), told))
@@ -252,12 +256,12 @@ class AlertBook:
             dispersion=j.dispersion,
             p_value=j.p_value,
             score=j.score,
-            recurrence_days=j.recurrence or watch.recurrence_days(j.score),
+            recurrence_days=settled(j.recurrence or watch.recurrence_days(j.score)),
             missing_share=j.missing,
             method=settings.method,
             status=status_text(j.status),
             raised_at=instant_of(case.opened_hour),
-            complete_expectation=j.expectation / max(1 - j.missing, 1e-9),
+            complete_expectation=settled(j.expectation / max(1 - j.missing, 1e-9)),
             reasons=tuple(self._reason(r) for r in j.reasons),
             standing=role == "today" or (role == "peak" and not case.fallen) or (role == "opening" and case.standing),
         )
@@ -312,3 +316,8 @@ def followed(alert: Alert, clock_day: int, settings: AlertSettings) -> bool:
         return True
     over = alert.last_day + timedelta(days=settings.settle_after)
     return alert.state == "withdrawn" and date_of(clock_day) <= over
+
+
+def last_noted(history: Sequence[AlertChange], before: float = -1.0) -> float:
+    """The leading count that an alert's history (the oldest first) last told when it was opened or a day closed."""
+    return next((h.alert.observed for h in reversed(history) if h.change not in OF_A_MOMENT), before)

@@ -89,20 +89,15 @@ class Engine:
         outcomes: list[Outcome] = ["rejected"] * len(events)
         counted: dict[tuple[str, str, str], int] = {}
         if len(batch.position):
-            said = self._take(batch, events, rejections, history=history)
+            said = self._take(batch, events, rejections, history)
             counted = tally(batch, said)
-            if len(said) == len(events):
-                outcomes = said.tolist()
-            else:
-                for position, outcome in zip(batch.position.tolist(), said.tolist(), strict=True):
-                    outcomes[position] = outcome
+            for position, outcome in zip(batch.position.tolist(), said.tolist(), strict=True):
+                outcomes[position] = outcome
         newest = {name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)}
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
         return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), counted, lateness, newest)
 
-    def _take(
-        self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection], *, history: bool
-    ) -> NDArray[np.str_]:
+    def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection], history: bool) -> NDArray[np.str_]:
         arrived = self.calendar.day_of(batch.recorded)
         if not history:
             arrived = np.maximum.accumulate(arrived)
@@ -185,6 +180,7 @@ class Engine:
         self._look_at_uncertainties()
         for case in self.book.close_day(day, self.watch, self.settings.alerts):
             self._finished[case.alert_id] = self._explained(case)
+        self._record_changed()  # as they stood when the day closed, wherever a batch ends
 
     def _begin_day(self, day: int) -> None:
         self.today = day
@@ -323,14 +319,17 @@ class Engine:
         record = self.book.record(case, self.settings.alerts, self.watch)
         return explain(record, case, watch=self.watch, register=self.register, tree=self.tree)
 
-    def changes(self) -> Changes:
-        """What has changed since the last call: to be kept together, or not at all."""
-        alerts = self._finished
-        self._look_at_uncertainties()
+    def _record_changed(self) -> None:
         for case in self.book.cases.values():
             if case.dirty:
-                alerts[case.alert_id] = self._explained(case)
+                self._finished[case.alert_id] = self._explained(case)
                 case.dirty = False
+
+    def changes(self) -> Changes:
+        """What has changed since the last call: to be kept together, or not at all."""
+        if self.today is not None:
+            self._look_at_uncertainties()
+        self._record_changed()
         pages, events = {}, {}
         for day in sorted(self._dirty_days):
             rows = self.ledger.on_day(day)
@@ -338,12 +337,12 @@ class Engine:
             events[day] = len(rows)
         history, self.book.changes = self.book.changes, []
         noted, self.tallies.quality.fresh_notes = self.tallies.quality.fresh_notes, []
-        self._finished, self._dirty_days = {}, set()
+        finished, self._finished, self._dirty_days = self._finished, {}, set()
         return Changes(
             municipality=self.register.municipality,
             pages=pages,
             page_events=events,
-            alerts=list(alerts.values()),
+            alerts=list(finished.values()),
             history=history,
             clock_day=self.today if self.today is not None else 0,
             clock_hour=self.clock_hour,

@@ -29,6 +29,17 @@ class Judged(NamedTuple):
     recurrence: float = 0.0  # days between such by chance, where the scan's threshold does not say it
     reasons: tuple["Reason", ...] = ()
 
+    def settle(self) -> "Judged":
+        """With ten significant digits, which do not depend on the order in which sums were taken."""
+        floats = {name: settled(value) for name, value in zip(self._fields, self, strict=True) if isinstance(value, float)}
+        reasons = tuple(r._replace(deviation=settled(r.deviation)) for r in self.reasons)
+        return self._replace(**floats, reasons=reasons)  # type: ignore[arg-type]  # the floats are floats
+
+
+def settled(value: float) -> float:
+    """Ten significant digits: the last ones of a sum depend on the order in which it was taken."""
+    return float(f"{value:.10g}")
+
 
 class Reason(NamedTuple):
     """A feature that makes a mixture unusual: "category" (with its number), "concentration", "weekend" or "reports".

@@ -21,7 +21,7 @@ from earlywarning.core.detectors.expectation import Expectation, ExpectationSett
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
 from earlywarning.core.detectors.scan import Blocks, block_sort, scan, window_dispersion
 from earlywarning.core.detectors.status import Status
-from earlywarning.core.judged import Cover, Judged, Touched
+from earlywarning.core.judged import Cover, Judged, Touched, settled
 from earlywarning.core.observed_days import booking_days, observed_days
 from earlywarning.core.online_fdr import day_level, threshold_of
 from earlywarning.core.scope import Block, Scope, Watched
@@ -338,8 +338,7 @@ class Watch:
         assert self.watched is not None and self.threshold is not None and self.today is not None  # noqa: S101, PT018  # ready
         assert self.fitted is not None  # noqa: S101  # ready
         sort = block_sort(self.zones, self.watched.scanned, block.areas, column)
-        # Ten significant digits: the last ones of a sum depend on the order in which it was taken.
-        expectation, dispersion = _settled(expectation), _settled(dispersion)
+        expectation, dispersion = settled(expectation), settled(dispersion)
         p = max(float(tail_probability(observed, expectation, dispersion)), 1e-300)
         score = -np.log10(p) - sort - self.threshold.score
         # A bound is told of what is beyond it.
@@ -347,11 +346,12 @@ class Watch:
         bound = float(quantile(alpha, expectation, dispersion)) if score >= 0 else np.inf
         base = self.watched.base(block)
         trusted = self.fitted.trusted[np.ix_(np.array(block.areas), base)].any()
-        return Judged(
+        judged = Judged(
             block, self.settings.windows[w], self.today, observed, expectation, max(bound, self.settings.min_count - 1),
             dispersion, p, float(score), float(1 - self._arrived[w, base].mean()),
             Status.OK if trusted else Status.NO_HISTORY,
         )  # fmt: skip
+        return judged.settle()
 
     def count(self, block: Block, last_day: int, window: int) -> float:
         """Events of a block in the window ending on last_day, as known now."""
@@ -368,7 +368,3 @@ class Watch:
             return float("nan")
         ends = [last_day - y * YEAR + w * WEEK for y in range(1, years + 1) for w in range(-HALF_WIDTH, HALF_WIDTH + 1)]
         return float(self.cube.window(self.scope.series(block), np.array(ends), length).sum(1).mean() / UNIT)
-
-
-def _settled(value: float) -> float:
-    return float(f"{value:.10g}")

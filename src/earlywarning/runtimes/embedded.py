@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 import structlog
 
-from earlywarning.core.alerts import followed
+from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
 from earlywarning.core.categories import CategoryTree
@@ -90,7 +90,7 @@ class Service:
         clock_day, clock_hour = state
         kept = self.store.alerts(municipality=municipality, states=("open", "withdrawn"))
         alerts = [a for a in kept if followed(a, clock_day, engine.settings.alerts)]
-        noted = {a.alert_id: h[-1].alert.observed for a in alerts if (h := self.store.history(a.alert_id))}
+        noted = {a.alert_id: last_noted(self.store.history(a.alert_id)) for a in alerts}
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
         engine.restore(pages, alerts, noted, clock_day, clock_hour, opened)

@@ -12,8 +12,6 @@ from earlywarning.runtimes.kafka.connection import password, tls
 from earlywarning.runtimes.kafka.topics import MOST_BYTES, MOST_STATE_BYTES, group
 from earlywarning.settings import ClusterSettings
 
-SESSION = 15.0  # seconds without a heartbeat after which a worker's partitions go to others
-
 
 def make_app(cluster: ClusterSettings) -> faust.App:
     """The application of the workers' group. Raises SettingsError for a missing password or certificate."""
@@ -28,8 +26,8 @@ def make_app(cluster: ClusterSettings) -> faust.App:
         table_standby_replicas=0,  # a standby would hold every page twice; a rebuild takes seconds
         web_enabled=False,
         processing_guarantee="at_least_once",  # exactness comes from the journal, see journal.py
-        broker_session_timeout=SESSION,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=float(k.session_seconds),
+        broker_heartbeat_interval=k.session_seconds / 5,
         broker_request_timeout=60.0,
         broker_commit_interval=1.0,
         broker_commit_livelock_soft_timeout=600.0,

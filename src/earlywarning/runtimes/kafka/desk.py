@@ -21,7 +21,7 @@ from earlywarning.core.data_notes import DataNote
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
-from earlywarning.runtimes.kafka.messages import AlertMessage, LetterMessage, PageMessage
+from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, LetterMessage, PageMessage
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, SETTINGS, STATISTICS, topic_name, topic_problems
@@ -36,6 +36,7 @@ AGAIN = 2.0  # seconds before a store or broker that does not answer is tried ag
 _alert = msgspec.json.Decoder(AlertMessage)
 _letter = msgspec.json.Decoder(LetterMessage)
 _page = msgspec.msgpack.Decoder(PageMessage)
+_clock = msgspec.msgpack.Decoder(ClockMessage)
 _note = msgspec.json.Decoder(DataNote)
 
 
@@ -48,6 +49,7 @@ class Gathered:
         self.history: list[AlertChange] = []
         self.notes: dict[str, DataNote] = {}
         self.letters: list[DeadLetter] = []
+        self.clock: ClockMessage | None = None
         self.numbers = dict(numbers)  # by topic: of the last message that was kept
 
     def take(self, what: str, key: str, value: bytes) -> None:
@@ -64,6 +66,8 @@ class Gathered:
         elif "/note/" in key:
             note = _note.decode(value)
             self.notes[note.note_id] = note
+        elif key.endswith("/clock"):
+            self.clock = _clock.decode(value)
         else:
             page = _page.decode(value)
             self.pages[page.day] = page
@@ -76,15 +80,14 @@ class Gathered:
 
     def changes(self, municipality: str) -> Changes:
         """As a runtime in one process would have them."""
-        newest = max(self.pages.values(), key=lambda p: (p.clock_day, p.clock_hour), default=None)
         return Changes(
             municipality=municipality,
             pages={day: page.page for day, page in self.pages.items()},
             page_events={day: page.events for day, page in self.pages.items()},
             alerts=list(self.alerts.values()),
             history=self.history,
-            clock_day=newest.clock_day if newest else 0,
-            clock_hour=newest.clock_hour if newest else 0,
+            clock_day=self.clock.clock_day if self.clock else 0,
+            clock_hour=self.clock.clock_hour if self.clock else 0,
             notes=list(self.notes.values()),
         )
 

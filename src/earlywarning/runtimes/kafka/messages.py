@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +27,6 @@ class Arrived(NamedTuple):
     decoded: Decoded
     history: bool
     newest: float
-    handle: Any = None  # what acknowledges it
 
 
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +51,19 @@ class LetterMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A day page (core/pages.py) with the number of its rows, and the clock of the engine that made it."""
+    """A day page (core/pages.py) with the number of its rows."""
 
     municipality: str
     day: int
     events: int
     page: bytes
+    format: int = FORMAT
+
+
+class ClockMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the clock of a municipality's engine stands: all days before have closed."""
+
+    municipality: str
     clock_day: int
     clock_hour: int
     format: int = FORMAT

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from earlywarning.core.alert_record import Alert, AlertChange
-from earlywarning.core.alerts import SCANNED, followed
+from earlywarning.core.alerts import SCANNED, followed, last_noted
 from earlywarning.core.calendar import day_number
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
@@ -15,7 +15,7 @@ from earlywarning.core.events import Decoded
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.kafka.journal import Journal, Outgoing, Position, Write
-from earlywarning.runtimes.kafka.messages import AlertMessage, Arrived, LetterMessage, PageMessage
+from earlywarning.runtimes.kafka.messages import AlertMessage, Arrived, ClockMessage, LetterMessage, PageMessage
 from earlywarning.runtimes.taking import Taken, take_supplies
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import Supply
@@ -149,10 +149,9 @@ class Municipality:
         latest = {name: told[-1].alert for name, told in history.items()} | {a.alert_id: a for a in changes.alerts}
         for name, alert in latest.items():
             told = history.get(name, [])
-            if told:
-                self._noted[name] = told[-1].alert.observed
+            self._noted[name] = last_noted(told, self._noted.get(name, -1.0))
             if followed(alert, changes.clock_day, self.engine.settings.alerts):
-                value = msgspec.json.encode(KeptAlert(alert, self._noted.get(name, -1.0)))
+                value = msgspec.json.encode(KeptAlert(alert, self._noted[name]))
                 self.journal.keep(f"alert/{name}", value)
             else:
                 self._noted.pop(name, None)
@@ -165,12 +164,14 @@ class Municipality:
         """Pages that have changed since they were last published."""
         entry, municipality = self.journal.entry, self.engine.register.municipality
         return [
-            PageMessage(
-                municipality=municipality, day=day, events=events, page=self._pages[day],
-                clock_day=entry.clock_day, clock_hour=entry.clock_hour,
-            )
+            PageMessage(municipality=municipality, day=day, events=events, page=self._pages[day])
             for day, events in sorted(entry.unsent.items())
-        ]  # fmt: skip
+        ]
+
+    def clock(self) -> ClockMessage:
+        """Where the clock stands."""
+        entry, municipality = self.journal.entry, self.engine.register.municipality
+        return ClockMessage(municipality=municipality, clock_day=entry.clock_day, clock_hour=entry.clock_hour)
 
     def published(self, page: PageMessage) -> None:
         """A page is on the brokers; one that has changed since stays to be published."""

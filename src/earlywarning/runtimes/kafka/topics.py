@@ -72,7 +72,7 @@ def wanted(settings: Kafka) -> list[Topic]:
 def admin(cluster: ClusterSettings) -> KafkaAdminClient:
     """A client for making and looking at topics. Raises KafkaError when no broker answers."""
     try:
-        return KafkaAdminClient(**client_options(cluster), client_id=f"{cluster.kafka.prefix}-topics")
+        return KafkaAdminClient(**client_options(cluster), client_id=f"{cluster.kafka.prefix}-topics", bootstrap_timeout_ms=10_000)
     except ClientError as error:
         raise KafkaError(f"no broker answers at {cluster.kafka.brokers} ({type(error).__name__}): {error}") from error
 

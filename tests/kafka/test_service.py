@@ -1,0 +1,272 @@
+"""The service on Kafka as operators, suppliers and coordinators meet it, on a real broker."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from earlywarning.core.events import AnyEvent, Incident
+from earlywarning.core.pages import decode_page
+from earlywarning.runtimes.kafka.messages import encode_events
+from earlywarning.runtimes.kafka.topics import INCIDENTS, partition_of, topic_name
+from tests.kafka.conftest import need_kafka, single_node
+from tests.kafka.town import PARTITIONS, Cluster, write_registers
+
+CODE = "0904"
+PATIENCE = 40.0
+
+
+def _earlywarning(*words: str | Path, fine: bool = True) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "earlywarning", *map(str, words)], capture_output=True, text=True, check=False, timeout=90
+    )
+    assert (done.returncode == 0) is fine, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def _until(true: Callable[[], Any], what: str, cluster: Cluster | None = None) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (got := true()):
+        assert time.monotonic() < deadline, f"{what}: {cluster.log() if cluster else ''}"
+        time.sleep(0.2)
+    return got
+
+
+def _events(n: int, code: str = CODE, days_ago: float = 1.0, name: str = "e") -> list[AnyEvent]:
+    when = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
+    return [
+        Incident(
+            event_id=f"{name}{i}", source="w", recorded_at=when, category="theft", municipality=code, area="A00", occurred_at=when
+        )
+        for i in range(n)
+    ]
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    write_registers(tmp_path / CODE, CODE, ["a", "b"], ["theft", "assault"])
+    return tmp_path / CODE
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, brokers: str, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    made = Cluster(tmp_path / "cluster", brokers, f"s{time.time_ns() % 10**9}", getattr(request, "param", ""))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _held(cluster: Cluster, code: str = CODE) -> int:
+    return sum(1 for _ in cluster.desk.store.pages(code))
+
+
+def test_topics_are_made_as_they_must_be_and_wrong_ones_are_refused(tmp_path: Path, brokers: str) -> None:
+    file = tmp_path / "cluster.toml"
+    prefix = f"topics{time.time_ns() % 10**9}"
+    file.write_text(f'[kafka]\nbrokers = "{brokers}"\nprefix = "{prefix}"\npartitions = 4\n')
+    assert f"topic {prefix}.incidents is missing" in _earlywarning("topics", "check", "--settings", file, fine=False)
+    said = _earlywarning("topics", "create", "--settings", file)
+    assert f"{prefix}-worker-state-changelog: 4 partitions, compact" in said
+    assert "made" not in _earlywarning("topics", "create", "--settings", file)  # a second time nothing is left to do
+    client = KafkaAdminClient(bootstrap_servers=brokers)
+    client.delete_topics([f"{prefix}.alerts"])
+    time.sleep(1)
+    client.create_topics([NewTopic(f"{prefix}.alerts", 2, 1)])
+    client.close()
+    said = _earlywarning("topics", "check", "--settings", file, fine=False)
+    assert f"topic {prefix}.alerts has 2 partitions" in said
+    assert "cleanup.policy is delete, not compact" in said
+    assert "has 2 partitions" in _earlywarning("worker", "--settings", file, fine=False)
+    assert "has 2 partitions" in _earlywarning("desk", "--settings", file, fine=False)
+
+
+def test_no_broker_is_said_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text(f'[kafka]\nbrokers = "127.0.0.1:{single_node.free_port()}"\n')
+    assert "no broker answers at 127.0.0.1" in _earlywarning("topics", "check", "--settings", file, fine=False)
+
+
+@pytest.mark.parametrize("cluster", ['clock = "wall"\nsession_seconds = 6\n'], indirect=True)
+def test_what_suppliers_send_is_counted_and_what_cannot_be_is_kept(cluster: Cluster, town: Path) -> None:
+    """By any producer: batches, single events, the wrong partition, an unknown municipality, nonsense."""
+    cluster.publish([town])
+    cluster.start_worker()
+    name = topic_name(cluster.settings.kafka, INCIDENTS)
+    own = partition_of(CODE, PARTITIONS)
+    producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.brokers, acks="all")
+    batch = _events(10)
+    producer.send(name, key=CODE.encode(), value=msgspec.json.encode(batch[:4]))  # an array
+    producer.send(name, key=CODE.encode(), value=msgspec.json.encode(batch[4]))  # one event
+    producer.send(name, value=encode_events(batch[5:7]), partition=(own + 1) % PARTITIONS)  # no key, another partition
+    producer.send(name, key=CODE.encode(), value=encode_events(batch[7:9]), partition=(own + 2) % PARTITIONS)
+    producer.send(name, key=b"0999", value=encode_events(_events(3, "0999")))
+    producer.send(name, key=CODE.encode(), value=b"\xff\xfe nonsense")
+    producer.send(name, key=CODE.encode(), value=encode_events([msgspec.structs.replace(batch[9], area="unheard-of")]))
+    producer.flush()
+    store = cluster.desk.store
+    _until(lambda: sum(n for *_, n in store.dead_letter_counts()) >= 5, "dead letters", cluster)
+    rules = sorted(letter.letter.rule for letter in store.dead_letters())
+    assert rules == ["json", "unknown-area", "unknown-municipality", "unknown-municipality", "unknown-municipality"]
+    assert all(letter.letter.way.startswith("kafka:incidents/") for letter in store.dead_letters())
+    _until(lambda: _held(cluster), "a page", cluster)
+    front = cluster.desk.counters[CODE]
+    counted = lambda: sum(e for (e,) in _rows(cluster))  # noqa: E731
+    _until(lambda: counted() == 9, "nine events", cluster)
+    assert front.register.municipality == CODE
+    # By the wall clock, with no further event: the clock stands in today.
+    today = int(front.calendar.day_at(datetime.now(UTC)))
+    _until(lambda: (store.engine_state(CODE) or (0, 0))[0] == today or None, "today", cluster)
+
+
+def _rows(cluster: Cluster) -> list[tuple[int]]:
+    return [(len(decode_page(page)),) for _, page in cluster.desk.store.pages(CODE)]
+
+
+def test_settings_take_effect_in_a_running_worker(cluster: Cluster, town: Path) -> None:
+    cluster.publish([town])
+    cluster.start_worker()
+    name = topic_name(cluster.settings.kafka, INCIDENTS)
+    producer = KafkaProducer(bootstrap_servers=cluster.settings.kafka.brokers, acks="all")
+    events = _events(2)
+    new = [msgspec.structs.replace(e, event_id=f"n{i}", category="vandalism") for i, e in enumerate(events)]
+    producer.send(name, key=CODE.encode(), value=encode_events([*events, new[0]]))
+    producer.flush()
+    store = cluster.desk.store
+    _until(lambda: store.dead_letters(rule="unknown-category"), "a refused category", cluster)
+    with (town / "categories.csv").open("a") as file:
+        file.write("vandalism,,Skadegörelse,Vandalism,2,reported\n")
+    said = _earlywarning("settings", "publish", town / "earlywarning.toml", "--settings", cluster.file)
+    assert CODE in said
+    _until(lambda: "settings in force" in cluster.log(), "new settings", cluster)
+    producer.send(name, key=CODE.encode(), value=encode_events(new))
+    producer.flush()
+    _until(lambda: sum(n for (n,) in _rows(cluster)) == 4, "events of the new category", cluster)
+
+
+def test_a_file_is_produced_and_the_desk_answers_over_http(tmp_path: Path, brokers: str, town: Path) -> None:
+    """Two processes and a file: the commands as an operator types them."""
+    port = single_node.free_port()
+    file = tmp_path / "cluster.toml"
+    kafka = (
+        f'[kafka]\nbrokers = "{brokers}"\nprefix = "h{time.time_ns() % 10**9}"\npartitions = 4\nworker_port = 0\nclock = "events"\n'
+    )
+    file.write_text(f'{kafka}[service]\nport = {port}\n[store]\nurl = "sqlite:///desk.db"\n')
+    settings = town / "earlywarning.toml"
+    settings.write_text(settings.read_text() + kafka)
+    _earlywarning("topics", "create", "--settings", file)
+    _earlywarning("settings", "publish", settings, "--settings", file)
+    (tmp_path / "events.jsonl").write_bytes(encode_events(_events(5, days_ago=3)))
+    assert "1 messages" in _earlywarning("produce", tmp_path / "events.jsonl", "--settings", settings)
+    running = [
+        subprocess.Popen([sys.executable, "-m", "earlywarning", what, "--settings", str(file)], stdout=-3, stderr=-3)
+        for what in ("worker", "desk")
+    ]
+    base = f"http://127.0.0.1:{port}"
+    try:
+        _until(lambda: _ok(f"{base}/readyz"), "the desk")
+        sent = _events(6, days_ago=1, name="h")
+        place = msgspec.structs.replace(sent[0], event_id="placed", area=None, latitude=59.805, longitude=17.01)
+        strange = msgspec.structs.replace(sent[1], event_id="strange", category="unheard-of")
+        body = msgspec.json.encode([*sent, place, strange])
+        answer = httpx.post(f"{base}/v1/events", content=body, headers={"content-type": "application/json"}, timeout=30).json()
+        assert answer["counts"] == {"queued": 7, "rejected": 1}
+        assert [(r["index"], r["rule"]) for r in answer["results"] if r["outcome"] == "rejected"] == [(8, "unknown-category")]
+
+        def counted() -> bool:
+            rows = httpx.get(f"{base}/{CODE}/v1/counts?area=level:2&category=all&window=1", timeout=30).json()["rows"]
+            return bool(sum(r["count"] for r in rows) == 12)
+
+        _until(counted, "the counts")  # five of the file, seven by HTTP
+        assert httpx.get(f"{base}/v1/alerts", timeout=30).json() == {"alerts": []}
+        assert httpx.get(f"{base}/0001/v1/alerts", timeout=30).status_code in (400, 404)
+        assert httpx.get(f"{base}/v1/dead-letters", timeout=30).json()["dead_letters"][0]["rule"] == "unknown-category"
+        assert b"earlywarning_dead_letters_waiting 1.0" in httpx.get(f"{base}/metrics", timeout=30).content
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _ok(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_over_tls_with_a_password_and_not_without_them(tmp_path: Path, town: Path) -> None:
+    need_kafka()
+    store, port = tmp_path / "server.p12", single_node.free_port()
+    word = "not-a-secret"
+    keytool = ["keytool", "-keystore", str(store), "-storetype", "PKCS12", "-storepass", word, "-alias", "broker"]
+    names = ["-dname", "CN=127.0.0.1", "-ext", "SAN=IP:127.0.0.1"]
+    subprocess.run([*keytool, "-genkeypair", "-keyalg", "RSA", *names], check=True, capture_output=True)
+    pem = subprocess.run([*keytool, "-exportcert", "-rfc"], check=True, capture_output=True).stdout
+    (tmp_path / "ca.pem").write_bytes(pem)
+    (tmp_path / "password").write_text("worker-word\n")
+    more = [
+        f"ssl.keystore.location={store}", f"ssl.keystore.password={word}", "ssl.keystore.type=PKCS12",
+        "sasl.enabled.mechanisms=SCRAM-SHA-512",
+        "listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+    ]  # fmt: skip
+    user = "SCRAM-SHA-512=[name=worker,password=worker-word]"
+    broker = single_node.Broker(tmp_path, 0, [("SECURE", port, "SASL_SSL")], more, ["--add-scram", user])
+    broker.start()
+    secure = 'security = "sasl_ssl"\nusername = "worker"\npassword_file = "{}"\nca_file = "{}"\nclock = "events"\n'
+    cluster = None
+    try:
+        wrong = tmp_path / "wrong.toml"
+        (tmp_path / "wrong").write_text("guessed")
+        lines = f'[kafka]\nbrokers = "127.0.0.1:{port}"\n'
+        for settings in (secure.format("wrong", "ca.pem"), secure.format("password", "").replace('ca_file = ""\n', ""), ""):
+            wrong.write_text(lines + settings)
+            said = _earlywarning("topics", "check", "--settings", wrong, fine=False)
+            assert "guessed" not in said
+            assert "worker-word" not in said
+        cluster = Cluster(tmp_path, f"127.0.0.1:{port}", "tls", secure.format("password", "ca.pem"))
+        cluster.publish([town])
+        cluster.start_worker()
+        settings_file = town / "earlywarning.toml"
+        own = cluster.file.read_text().split("[store]")[0]
+        for name in ("password", "ca.pem"):  # it lies elsewhere
+            own = own.replace(f'"{name}"', f'"{tmp_path / name}"')
+        settings_file.write_text(settings_file.read_text() + own)
+        (tmp_path / "events.jsonl").write_bytes(encode_events(_events(5)))
+        _earlywarning("produce", tmp_path / "events.jsonl", "--settings", settings_file)
+        _until(lambda: sum(n for (n,) in _rows(cluster)) == 5, "five events over TLS", cluster)
+        assert "worker-word" not in cluster.log()
+    finally:
+        if cluster is not None:
+            cluster.close()
+        broker.stop()
+
+
+@pytest.mark.parametrize("cluster", ['clock = "events"\nsession_seconds = 6\n'], indirect=True)
+def test_a_worker_that_was_suspended_for_longer_than_its_session_writes_nothing_more(cluster: Cluster, town: Path) -> None:
+    cluster.publish([town])
+    worker = cluster.start_worker()
+    _until(lambda: "state is there" in cluster.log(), "a worker", cluster)
+    worker.send_signal(signal.SIGSTOP)
+    time.sleep(6)
+    worker.send_signal(signal.SIGCONT)
+    assert worker.wait(10) == 76
+    assert "suspended" in cluster.log()
+    cluster.workers.remove(worker)
+    assert json.dumps(cluster.changelog()) == "{}"
