@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from earlywarning.runtimes.kafka.messages import Arrived
 from earlywarning.runtimes.kafka.topics import EVENTS
 
-MOST_WAITING = 400  # messages of one topic and partition read ahead; beyond it, reading pauses
+MOST_WAITING = 1_000  # messages of one topic and partition read ahead; beyond it, reading pauses
+MOST_EVENTS_WAITING = 40_000  # events in them: some 40 MB
 
 TopicPartition = tuple[str, int]  # incidents or reports, partition
 
@@ -23,6 +24,7 @@ class Waiting:
     def __init__(self) -> None:
         self._queues: dict[tuple[int, str], dict[str, deque[Arrived]]] = {}
         self._read: dict[TopicPartition, int] = {}
+        self._events: dict[TopicPartition, int] = {}
 
     def add(self, message: Arrived) -> None:
         """A message was read."""
@@ -30,17 +32,18 @@ class Waiting:
         queues.setdefault(message.topic, deque()).append(message)
         at = (message.topic, message.partition)
         self._read[at] = self._read.get(at, 0) + 1
+        self._events[at] = self._events.get(at, 0) + len(message.decoded.events)
 
     def clear(self) -> None:
         """Forget all: they will be read again by whoever has their partitions."""
-        self._queues, self._read = {}, {}
+        self._queues, self._read, self._events = {}, {}, {}
 
     def __len__(self) -> int:
         return sum(self._read.values())
 
     def full(self, at: TopicPartition) -> bool:
         """Whether enough is read ahead of a topic's partition."""
-        return self._read.get(at, 0) >= MOST_WAITING
+        return self._read.get(at, 0) >= MOST_WAITING or self._events.get(at, 0) >= MOST_EVENTS_WAITING
 
     def partitions(self) -> set[int]:
         """Partitions of which messages wait."""
@@ -82,8 +85,10 @@ class Waiting:
         for _ in range(most):
             if topic is None:
                 return
-            yield queues[topic].popleft()
+            message = queues[topic].popleft()
+            yield message
             self._read[topic, partition] -= 1
+            self._events[topic, partition] -= len(message.decoded.events)
             if not queues[topic]:
                 del queues[topic]
             topic = self._next(queues, partition, at_end) if queues else None

@@ -39,7 +39,7 @@ from earlywarning.runtimes.taking import measure_events
 from earlywarning.settings import ClusterSettings
 
 log = structlog.get_logger(__name__)
-MOST_MESSAGES = 64  # of one municipality in one step
+MOST_MESSAGES = 250  # of one municipality in one step
 MOST_IN_FLIGHT = 64  # steps whose records are on their way
 MOST_BUFFERED = 1_000  # records in the producer's buffer; Faust's own 100 holds every step up
 LOOK = 0.02  # seconds between looks at a topic whose end must be known
