@@ -141,7 +141,8 @@ class Ours:
         self.brokers, self.prefix, self.folder = brokers, prefix, folder / prefix
         self.port = single_node.free_port()
         files = []
-        kafka = f'[kafka]\nbrokers = "{brokers}"\nprefix = "{prefix}"\npartitions = {PARTITIONS}\nworker_port = {self.port}\nclock = "events"\n'
+        kafka = f'[kafka]\nbrokers = "{brokers}"\nprefix = "{prefix}"\npartitions = {PARTITIONS}\n'
+        kafka += f'worker_port = {self.port}\nclock = "events"\n'
         for code in CODES:
             own = self.folder / code
             own.mkdir(parents=True)
@@ -282,6 +283,9 @@ def main() -> None:
         print(f"{name:58} {rows[-1][1]:10,.0f} events/s", flush=True)
 
     try:
+        if chosen.latency_only:
+            measure_latency(broker.address, folder, chosen.history)
+            return
         own = {
             code: events(code, chosen.events // len(CODES), datetime(2025, 6, 2, tzinfo=UTC), DAYS, i, "e")
             for i, code in enumerate(CODES)

@@ -41,7 +41,7 @@ def make_app(cluster: ClusterSettings) -> faust.App:
         group(k),
         broker=[f"kafka://{address}" for address in k.brokers.split(",")],
         broker_credentials=_credentials(cluster),
-        store="memory://",  # measured beside RocksDB in benchmarks/kafka_state.py: quicker, and the engine needs the rows in memory
+        store="memory://",  # the engine needs the rows in memory anyway, and state is small: see docs/architecture.md
         topic_allow_declare=False,  # `earlywarning topics create` makes them, as they must be
         topic_disable_leader=True,
         table_standby_replicas=0,  # a standby would hold every page twice; a rebuild takes seconds
