@@ -1,5 +1,6 @@
 """The service on Kafka as operators, suppliers and coordinators meet it, on a real broker."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -13,15 +14,18 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from faust.types import TP
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from earlywarning.core.events import AnyEvent, Incident
 from earlywarning.core.pages import decode_page
+from earlywarning.runtimes.kafka.application import make_app
 from earlywarning.runtimes.kafka.messages import encode_events
+from earlywarning.runtimes.kafka.reading import Reader, SkippedMessagesError
 from earlywarning.runtimes.kafka.topics import INCIDENTS, partition_of, topic_name
 from tests.kafka.conftest import need_kafka, single_node
-from tests.kafka.town import PARTITIONS, Cluster, write_registers
+from tests.kafka.town import PARTITIONS, Cluster, Message, write_registers
 
 CODE = "0904"
 PATIENCE = 40.0
@@ -270,3 +274,18 @@ def test_a_worker_that_was_suspended_for_longer_than_its_session_writes_nothing_
     assert "suspended" in cluster.log()
     cluster.workers.remove(worker)
     assert json.dumps(cluster.changelog()) == "{}"
+
+
+def test_a_message_that_was_skipped_ends_the_worker_and_one_that_was_read_is_passed_over(cluster: Cluster) -> None:
+    cluster.send([Message(INCIDENTS, CODE, b"{}", history=False)] * 5)
+    tp = TP(topic_name(cluster.settings.kafka, INCIDENTS), partition_of(CODE, PARTITIONS))
+
+    async def look() -> None:
+        reader = Reader(make_app(cluster.settings), cluster.settings, lambda: None)
+        reader._next[tp] = 2
+        assert await reader._in_order(tp, 2)
+        assert not await reader._in_order(tp, 1)
+        with pytest.raises(SkippedMessagesError, match="4 came where 2 should have"):
+            await reader._in_order(tp, 4)
+
+    asyncio.run(look())

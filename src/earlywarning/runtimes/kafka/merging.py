@@ -15,7 +15,7 @@ from earlywarning.runtimes.kafka.topics import EVENTS
 MOST_WAITING = 1_000  # messages of one topic and partition read ahead; beyond it, reading pauses
 MOST_EVENTS_WAITING = 40_000  # events in them: some 40 MB
 
-TopicPartition = tuple[str, int]  # incidents or reports, partition
+Place = tuple[str, int]  # incidents or reports, partition
 
 
 class Waiting:
@@ -23,8 +23,8 @@ class Waiting:
 
     def __init__(self) -> None:
         self._queues: dict[tuple[int, str], dict[str, deque[Arrived]]] = {}
-        self._read: dict[TopicPartition, int] = {}
-        self._events: dict[TopicPartition, int] = {}
+        self._read: dict[Place, int] = {}
+        self._events: dict[Place, int] = {}
 
     def add(self, message: Arrived) -> None:
         """A message was read."""
@@ -41,7 +41,7 @@ class Waiting:
     def __len__(self) -> int:
         return sum(self._read.values())
 
-    def full(self, at: TopicPartition) -> bool:
+    def full(self, at: Place) -> bool:
         """Whether enough is read ahead of a topic's partition."""
         return self._read.get(at, 0) >= MOST_WAITING or self._events.get(at, 0) >= MOST_EVENTS_WAITING
 
@@ -49,7 +49,7 @@ class Waiting:
         """Partitions of which messages wait."""
         return {partition for partition, _ in self._queues}
 
-    def ready(self, at_end: Callable[[TopicPartition], bool], most: int) -> list[Arrived]:
+    def ready(self, at_end: Callable[[Place], bool], most: int) -> list[Arrived]:
         """The next messages of one municipality, at most so many, taken out; empty while it must be waited for others.
 
         at_end: whether nothing is left to read of a topic's partition. News come before history.
@@ -65,7 +65,7 @@ class Waiting:
             del self._queues[key]
         return taken
 
-    def _next(self, queues: dict[str, deque[Arrived]], partition: int, at_end: Callable[[TopicPartition], bool]) -> str | None:
+    def _next(self, queues: dict[str, deque[Arrived]], partition: int, at_end: Callable[[Place], bool]) -> str | None:
         if any(not queues.get(topic) and not at_end((topic, partition)) for topic in EVENTS):
             return None
         return self._first(queues)
@@ -79,7 +79,7 @@ class Waiting:
         return any(self.full((topic, partition)) for topic in EVENTS)
 
     def _take(
-        self, queues: dict[str, deque[Arrived]], partition: int, at_end: Callable[[TopicPartition], bool], most: int
+        self, queues: dict[str, deque[Arrived]], partition: int, at_end: Callable[[Place], bool], most: int
     ) -> Iterator[Arrived]:
         topic: str | None = self._next(queues, partition, at_end) or self._first(queues)
         for _ in range(most):

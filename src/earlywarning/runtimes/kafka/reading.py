@@ -1,37 +1,46 @@
 """Reading ahead: from Faust's stream into `merging.Waiting`, each message once and in order, whatever Faust drops meanwhile."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from earlywarning.runtimes.kafka.merging import TopicPartition, Waiting
+from earlywarning.runtimes.kafka.connection import client_options
+from earlywarning.runtimes.kafka.merging import Place, Waiting
 from earlywarning.runtimes.kafka.messages import Arrived, arrived
 from earlywarning.runtimes.kafka.progress import Progress
 from earlywarning.runtimes.kafka.topics import EVENTS, topic_name
-from earlywarning.settings import Kafka
+from earlywarning.settings import ClusterSettings
+
+LONGEST_LOOK = 30.0  # seconds to look a message up in the log
+
+
+class SkippedMessagesError(RuntimeError):
+    """Messages were not read that are in the log: the process must end, and its successor read them."""
 
 
 class Reader:
     """The messages that were read and are not taken yet, and how far each partition was read."""
 
-    def __init__(self, app: faust.App, settings: Kafka, wake: Callable[[], None]) -> None:
-        self._app, self._wake = app, wake
+    def __init__(self, app: faust.App, cluster: ClusterSettings, wake: Callable[[], None]) -> None:
+        self._app, self._cluster, self._wake = app, cluster, wake
+        settings = cluster.kafka
         self._name = {topic: topic_name(settings, topic) for topic in EVENTS}
         self._topic = {name: topic for topic, name in self._name.items()}
         self.waiting, self.progress = Waiting(), Progress()
         self.active = False
         self._next: dict[TP, int] = {}  # the offset after the last message that was read
-        self._gaps: dict[TP, int] = {}
-        self._paused: set[TopicPartition] = set()
+        self._paused: set[Place] = set()
 
     def stop(self) -> None:
         """Forget all: the partitions may be another worker's by now."""
         self.active = False
         self.waiting.clear()
         self.progress.clear()
-        self._next, self._gaps, self._paused = {}, {}, set()
+        self._next, self._paused = {}, set()
 
     async def start(self) -> set[int]:
         """Find where reading begins, also of partitions of which nothing new may ever come; returns the partitions."""
@@ -59,34 +68,42 @@ class Reader:
             self.waiting.add(message)
             if self.waiting.full((message.topic, m.partition)):
                 self._paused.add((message.topic, m.partition))
-                self._app.consumer.pause_partitions({tp})
+                # Not pause_partitions, which drops what was fetched already.
+                self._app.consumer.on_buffer_full(tp)
             self._wake()
 
     async def _in_order(self, tp: TP, offset: int) -> bool:
-        """Whether this is the next message of its partition. Faust may drop some while it rebalances: they are read again."""
-        expected = self._next.get(tp, offset)
-        if offset <= expected or self._gaps.get(tp) == offset:
-            self._gaps.pop(tp, None)
-            return offset >= expected
-        if tp not in self._gaps:
-            self._gaps[tp] = offset  # where it is there the second time as well, the log itself has a gap
-            await self._app.consumer.seek(tp, expected)
-        return False
+        """Whether this is the next message of its partition; one that was read already is passed over.
 
-    async def resume(self) -> None:
-        """Read on where enough was read ahead. Faust drops what it had fetched of a partition that pauses: it is read again."""
+        Raises SkippedMessagesError when messages before it were not read.
+        """
+        expected = self._next.get(tp, offset)
+        if offset > expected and await self._first_in_log(tp, expected) != offset:
+            raise SkippedMessagesError(f"{tp.topic}/{tp.partition}: {offset} came where {expected} should have")
+        return offset >= expected
+
+    async def _first_in_log(self, tp: TP, offset: int) -> int:
+        """The offset of the first message from `offset` on: a log has gaps where transactions end."""
+        consumer = AIOKafkaConsumer(**client_options(self._cluster), enable_auto_commit=False)
+        await consumer.start()
+        try:
+            at = TopicPartition(tp.topic, tp.partition)
+            consumer.assign([at])
+            consumer.seek(at, offset)
+            return int((await asyncio.wait_for(consumer.getone(at), LONGEST_LOOK)).offset)
+        finally:
+            await consumer.stop()
+
+    def resume(self) -> None:
+        """Read on where enough was read ahead."""
         for at in [at for at in self._paused if not self.waiting.full(at)]:
             self._paused.discard(at)
-            tp = self._tp(at)
-            if tp in self._app.consumer.assignment() and tp in self._next:
-                self._gaps.pop(tp, None)
-                await self._app.consumer.seek(tp, self._next[tp])
-                self._app.consumer.resume_partitions({tp})
+            self._app.consumer.on_buffer_drop(self._tp(at))
 
-    def _tp(self, at: TopicPartition) -> TP:
+    def _tp(self, at: Place) -> TP:
         return TP(self._name[at[0]], at[1])
 
-    def at_end(self, at: TopicPartition) -> bool:
+    def at_end(self, at: Place) -> bool:
         """Whether nothing is left to read of a topic's partition."""
         return self._tp(at) in self._app.consumer.assignment() and self._read_to_end(self._tp(at))
 

@@ -66,7 +66,7 @@ class Worker:
         self.app: faust.App = make_app(cluster)
         self.table = self.app.Table(TABLE, key_type=bytes, value_type=bytes, partitions=k.partitions)
         self._wake = asyncio.Event()
-        self.reader = Reader(self.app, k, self._wake.set)
+        self.reader = Reader(self.app, cluster, self._wake.set)
         self.outlet = Outlet(self.app, k, metrics)
         self.open: dict[str, Municipality] = {}
         self.published = PublishedSettings()
@@ -83,11 +83,19 @@ class Worker:
     def _wire(self) -> None:
         names = [topic_name(self.cluster.kafka, topic) for topic in EVENTS]
         source = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        self.app.agent(source, concurrency=1, name="events")(self.reader.read)
+        self.app.agent(source, concurrency=1, name="events")(self._read)
         for task in (self._work, self._settle, self._watch, self._follow, self._serve):
             self.app.task(self._guarded(task))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.table.on_recover(self._recovered)
+
+    async def _read(self, stream: Any) -> None:
+        try:
+            await self.reader.read(stream)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # as in `_guarded`: Faust would start the agent anew, and go on behind
+            end(END_FAULT, "the worker ends", task="read", error=f"{type(error).__name__}: {error}")
 
     def _guarded(self, task: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
@@ -161,7 +169,7 @@ class Worker:
         if not messages:
             return False
         code, partition = messages[0].municipality, messages[0].partition
-        await self.reader.resume()
+        self.reader.resume()
         if self.outlet.partition(code) != partition:
             await self._pass_on([p for m in messages for p in forwarded(m, self.outlet.partition(code))], messages)
             return True
