@@ -32,6 +32,7 @@ class Reader:
         self._topic = {name: topic for topic, name in self._name.items()}
         self.waiting, self.progress = Waiting(), Progress()
         self.active = False
+        self.passed_over = 0  # messages of former assignments, or read before
         self._next: dict[TP, int] = {}  # the offset after the last message that was read
         self._paused: set[Place] = set()
 
@@ -61,6 +62,7 @@ class Reader:
             m = event.message
             tp = TP(m.topic, m.partition)
             if not self.active or m.generation_id != self._app.consumer_generation_id or not await self._in_order(tp, m.offset):
+                self.passed_over += 1
                 continue
             self._next[tp] = m.offset + 1
             message = arrived(self._topic[m.topic], m.partition, m.offset, m.key, m.value, m.headers)
@@ -114,6 +116,16 @@ class Reader:
     def idle(self) -> bool:
         """Whether everything that is there was read and taken."""
         return self.active and not len(self.waiting) and all(self._read_to_end(tp) for tp in self._own())
+
+    def standing(self) -> dict[str, object]:
+        """Where reading stands, for the log of a worker in which nothing moves."""
+        consumer = self._app.consumer
+        left = {f"{tp.topic}/{tp.partition}": (self._next.get(tp), consumer.highwater(tp)) for tp in self._own()}
+        return {
+            "rebuilt": self.active, "waiting": len(self.waiting), "next_and_end": left, "passed_over": self.passed_over,
+            "paused": sorted(self._paused), "flow": consumer.flow_active, "recovering": self._app.in_recovery,
+            "fetched": sorted(f"{tp.topic}/{tp.partition}" for tp in consumer._get_active_partitions()),  # type: ignore[attr-defined]
+        }  # fmt: skip
 
     def done(self, message: Arrived) -> None:
         """A message is done with."""

@@ -313,7 +313,7 @@ class Worker:
             if self.reader.idle() and self._in_flight.empty():
                 self._progress = time.monotonic()
             elif time.monotonic() - self._progress > STALLED:
-                end(END_STALLED, "nothing moves", waiting=len(self.reader.waiting), rebuilt=self.reader.active)
+                end(END_STALLED, "nothing moves", **self.reader.standing(), in_flight=self._in_flight.qsize())
 
     async def _follow(self) -> None:
         async def changed(code: str) -> None:
