@@ -123,7 +123,7 @@ class Reader:
         left = {f"{tp.topic}/{tp.partition}": (self._next.get(tp), consumer.highwater(tp)) for tp in self._own()}
         return {
             "rebuilt": self.active, "waiting": len(self.waiting), "next_and_end": left, "passed_over": self.passed_over,
-            "paused": sorted(self._paused), "flow": consumer.flow_active, "recovering": self._app.in_recovery,
+            "paused": sorted(self._paused), "flow": getattr(consumer, "flow_active", None), "recovering": self._app.in_recovery,
             "fetched": sorted(f"{tp.topic}/{tp.partition}" for tp in consumer._get_active_partitions()),  # type: ignore[attr-defined]
         }  # fmt: skip
 
