@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.calendar import date_of, day_number
-from earlywarning.core.casework import Answer, Casework, answer
+from earlywarning.core.casework import Answer, Casework, Verdict, answer, verdict_of
 from earlywarning.core.events import AnyEvent
-from earlywarning.core.known_causes import LeftOut, Verdict, verdict_of, without_explained
+from earlywarning.core.known_causes import LeftOut, without_explained
 from earlywarning.core.scope import Block, Watched
 from tests.core.town import BEGIN, CODE, engine, feed, history, merged, register, surge, tree
 
 FIRST = day_number(BEGIN.date())
 
 
-def _verdict(day: int, last: int, given: int, *, left_out: bool = True, alert_id: str = f"{CODE}-240101-a") -> Verdict:
+def _verdict(day: int, last: int, given: int, *, left_out: bool = True, revision: int = 1) -> Verdict:
     return Verdict(
-        alert_id=alert_id, given_on=date_of(FIRST + given), left_out=left_out, kind="incident", areas=("A0",), categories=("C0",),
+        alert_id=f"{CODE}-240101-a", revision=revision, given_on=date_of(FIRST + given), left_out=left_out,
+        kind="incident", areas=("A0",), categories=("C0",),
         first_day=date_of(FIRST + day), last_day=date_of(FIRST + last),
     )  # fmt: skip
 
@@ -78,11 +79,12 @@ def test_what_is_above_the_usual_is_taken_away_and_what_is_not_stays() -> None:
 
 def test_a_fit_heeds_what_was_said_before_its_day_and_the_last_word_counts() -> None:
     left = LeftOut((register().codes, tree().codes))
-    assert left.hear([_verdict(10, 12, given=20)])
-    assert not left.hear([_verdict(10, 12, given=20)])
+    assert left.hear([_verdict(10, 12, given=20)], None)
+    assert not left.hear([_verdict(10, 12, given=20)], None)
     assert left.blocks(FIRST + 20) == []
     assert len(left.blocks(FIRST + 21)) == 1
-    left.hear([_verdict(10, 12, given=30, left_out=False)])
+    late = left.hear([_verdict(10, 12, given=5, left_out=False, revision=2)], FIRST + 30)
+    assert late[0].given_on == date_of(FIRST + 30)
     assert len(left.blocks(FIRST + 30)) == 1
     assert left.blocks(FIRST + 31) == []
 
@@ -134,7 +136,7 @@ def test_the_next_baseline_expects_less_where_a_rise_was_explained_and_a_rebuilt
     calm, told, untold = after([], history(3, days=540)), after([_verdict(380, 389, given=425)]), after([])
     assert untold > 1.08 * calm  # outbreaks are weighted down anyway
     assert told == pytest.approx(calm, rel=0.03)
-    withdrawn = after([_verdict(380, 389, given=425), _verdict(380, 389, given=426, left_out=False)])
+    withdrawn = after([_verdict(380, 389, given=425), _verdict(380, 389, given=426, left_out=False, revision=2)])
     assert withdrawn == untold
 
 

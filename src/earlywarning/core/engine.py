@@ -16,6 +16,7 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.alerts import AlertBook, Case
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
+from earlywarning.core.casework import Verdict
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.counts import CountCube, SeriesSpace
@@ -26,7 +27,7 @@ from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
 from earlywarning.core.intake import Intake, Outcome, conflicts, ledger_columns, take_in, tally
 from earlywarning.core.judged import Touched
-from earlywarning.core.known_causes import LeftOut, Verdict
+from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
 from earlywarning.core.pages import decode_page, encode_page, join_pages, numbers_of
 from earlywarning.core.scope import Scope
@@ -353,9 +354,9 @@ class Engine:
 
     # ---- the group's answers --------------------------------------------------------------------------------------
 
-    def answer(self, verdicts: Sequence[Verdict]) -> bool:
-        """Heed what the group has explained, from the next fit on. Returns whether any of it was new."""
-        return self.tallies.left_out.hear(verdicts)
+    def answer(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Heed what the group has explained, from the next fit on. Returns what is new of it, as it is to be kept."""
+        return self.tallies.left_out.hear(verdicts, self.today)
 
     # ---- rebuilding -----------------------------------------------------------------------------------------------
 
@@ -386,7 +387,7 @@ class Engine:
         self.clock_hour = clock_hour
         self.today = clock_day
         self.tallies.discoveries[:] = opened
-        self.answer(verdicts)
+        self.tallies.left_out.hear(verdicts, None)
         self.tallies.recount(clock_day, self.settings)
         self.book.restore(list(alerts), noted)
         self._follow()

@@ -5,48 +5,17 @@ place. Its block's counts on its days are brought down to the mean of the same w
 its parts, and by as much in all that holds it.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date
-from typing import Literal
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.core.alert_record import Alert
-from earlywarning.core.calendar import day_number
-from earlywarning.core.casework import Casework
+from earlywarning.core.calendar import date_of, day_number
+from earlywarning.core.casework import Verdict
 from earlywarning.core.scope import Block, Scope, Watched
 
-EXPLAINED = ("known-cause", "data-fault")
 AROUND = 8  # weeks to either side whose weekdays tell what is usual
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """That days of a block are to be left out of baselines, or (left_out False) no longer.
-
-    given_on: local day of the answer; fits of later days heed it. areas, categories: codes. first_day..last_day: inclusive.
-    """
-
-    alert_id: str
-    given_on: date
-    left_out: bool
-    kind: Literal["incident", "report"]
-    areas: tuple[str, ...]
-    categories: tuple[str, ...]
-    first_day: date
-    last_day: date
-
-
-def verdict_of(alert: Alert, before: Casework, after: Casework, given_on: date) -> Verdict | None:
-    """What an answer says to the baselines; None when it changes nothing there."""
-    was, now = before.assessment in EXPLAINED, after.assessment in EXPLAINED
-    if was == now:
-        return None
-    return Verdict(
-        alert_id=alert.alert_id, given_on=given_on, left_out=now, kind=alert.kind, areas=alert.areas,
-        categories=alert.categories, first_day=alert.first_day, last_day=max(alert.last_day, alert.first_day),
-    )  # fmt: skip
 
 
 class LeftOut:
@@ -57,16 +26,22 @@ class LeftOut:
         self._categories = {code: i for i, code in enumerate(codes[1])}
         self.verdicts: list[Verdict] = []
 
-    def hear(self, verdicts: Iterable[Verdict]) -> bool:
-        """Take verdicts; one heard before changes nothing. Returns whether any was new."""
-        new = [v for v in verdicts if v not in self.verdicts]
+    def hear(self, verdicts: Sequence[Verdict], today: int | None) -> list[Verdict]:
+        """Take verdicts; one heard before changes nothing. Returns those that are new, as they are to be kept.
+
+        today: the clock's day. A fit that was made before a verdict came cannot have heeded it, whenever it was given.
+        """
+        heard = {(v.alert_id, v.revision) for v in self.verdicts}
+        new = [v for v in verdicts if (v.alert_id, v.revision) not in heard]
+        if today is not None:
+            new = [msgspec.structs.replace(v, given_on=max(v.given_on, date_of(today))) for v in new]
         self.verdicts += new
-        return bool(new)
+        return new
 
     def blocks(self, day: int) -> list[tuple[Block, int, int]]:
         """Blocks with first and last day that a fit on `day` leaves out: of each alert, what was said last before that day."""
         latest: dict[str, Verdict] = {}
-        for v in self.verdicts:  # in the order in which they were given; of one day the later one stands
+        for v in sorted(self.verdicts, key=lambda v: v.revision):
             held = latest.get(v.alert_id)
             if day_number(v.given_on) < day and (held is None or v.given_on >= held.given_on):
                 latest[v.alert_id] = v

@@ -16,11 +16,13 @@ import structlog
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
@@ -40,6 +42,7 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
+        self.answering = Answering(store)
         self.ready = self._behind = False
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
@@ -93,7 +96,8 @@ class Service:
         noted = {a.alert_id: last_noted(self.store.history(a.alert_id)) for a in alerts}
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
-        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened)
+        verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
+        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -181,6 +185,16 @@ class Service:
                 self._fell_behind()
                 raise
         return outcome
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group. Raises AnswerError, StoreError."""
+        with self._writing:
+            self._catch_up()
+            try:
+                return self.answering.take(said, self.register.municipality, self.engine.answer)
+            except StoreError:
+                self._fell_behind()
+                raise
 
     # ---- time and settings ----------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.monitoring import Metrics
 from earlywarning.settings import Settings
@@ -40,6 +41,9 @@ class Front(Protocol):
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
         """Hand a batch in; the result comes when it is safe."""
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group to an alert. Raises AnswerError, StoreError."""
 
     def show_state(self) -> None:
         """Bring the gauges up to date, before someone reads the metrics."""

@@ -65,6 +65,13 @@ class Cases:
         with self._store.reading() as connection:
             return [_case.decode(body) for body in connection.execute(query).scalars()]
 
+    def explained(self) -> list[Casework]:
+        """Casework of all municipalities that says something to the baselines."""
+        c = t.casework.c
+        query = sa.select(c.body).where(c.assessment.is_not(None), c.body.not_like('%"verdicts":[]%')).order_by(c.alert_id)
+        with self._store.reading() as connection:
+            return [_case.decode(body) for body in connection.execute(query).scalars()]
+
     def audit(self, municipality: str, subject: str | None = None, limit: int | None = None) -> list[AuditEntry]:
         """Entries of the audit log, the newest first."""
         a = t.audit.c

@@ -9,6 +9,7 @@ import msgspec
 from earlywarning.core.admission import admit
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import POSITION_FIELDS, AnyEvent, Rejection
 from earlywarning.monitoring import Metrics
@@ -50,6 +51,10 @@ class Counter:
     def submit(self, supply: Supply) -> "Future[list[ItemResult]]":
         """Check a batch and send it on; the result comes when it is on the brokers."""
         return _sending.submit(self._send, supply)
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group. Raises AnswerError, StoreError."""
+        return self._desk.answer(said, self.register.municipality)
 
     def _send(self, supply: Supply) -> list[ItemResult]:
         now = datetime.now(UTC)
