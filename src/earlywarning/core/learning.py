@@ -145,7 +145,7 @@ def recommend(known: Iterable[Known], budget: float, level: float) -> Recommenda
     lower end lies above it. Alerts that the group could not assess say nothing.
     """
     told = [k for k in known if k.case.assessment is not None]
-    evidence = [_candidate(told, budget * f) for f in FACTORS if f <= 1]
+    evidence = [_candidate(told, budget * f, budget) for f in FACTORS if f <= 1]
     now = next(c for c in evidence if c.budget == budget)
     if now.assessed < FEWEST:
         return Recommendation("wait", budget, level, evidence)
@@ -158,8 +158,8 @@ def recommend(known: Iterable[Known], budget: float, level: float) -> Recommenda
     return Recommendation("keep", budget, level, evidence)
 
 
-def _candidate(told: Sequence[Known], budget: float) -> Candidate:
-    kept = [k for k in told if k.alert.recurrence_days >= 7 / budget - 1e-9] if budget else []
+def _candidate(told: Sequence[Known], budget: float, in_force: float) -> Candidate:
+    kept = [k for k in told if k.alert.recurrence_days >= 7 / budget - 1e-9] if budget < in_force else list(told)
     every = sum(k.case.assessment == "confirmed" for k in told)
     right = sum(k.case.assessment == "confirmed" for k in kept)
     low, high = share_interval(right, len(kept))

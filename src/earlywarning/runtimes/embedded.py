@@ -25,8 +25,10 @@ from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
-from earlywarning.settings import Settings, SettingsError, watch_settings
+from earlywarning.settings import Settings, SettingsError
+from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
@@ -80,6 +82,10 @@ class Service:
     @property
     def calendar(self) -> LocalCalendar:
         return self.engine.calendar
+
+    @property
+    def links(self) -> Links:
+        return links_of(self.settings, self.store)
 
     @property
     def tree(self) -> CategoryTree:

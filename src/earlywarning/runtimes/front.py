@@ -8,6 +8,7 @@ from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.links import Links
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store
@@ -34,6 +35,10 @@ class Front(Protocol):
     @property
     def calendar(self) -> LocalCalendar:
         """The local calendar."""
+
+    @property
+    def links(self) -> Links:
+        """Signed links to answer by."""
 
     @property
     def alive(self) -> bool:

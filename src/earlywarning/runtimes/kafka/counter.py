@@ -15,6 +15,7 @@ from earlywarning.core.events import POSITION_FIELDS, AnyEvent, Rejection
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings
 from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply
@@ -38,6 +39,11 @@ class Counter:
         self.calendar: LocalCalendar = LocalCalendar(settings.municipality.timezone)
         self.store: Store = desk.store
         self.metrics: Metrics = desk.metrics
+
+    @property
+    def links(self) -> Links:
+        """Signed links to answer by."""
+        return links_of(self.settings, self.store)
 
     @property
     def alive(self) -> bool:
