@@ -112,6 +112,17 @@ def write_registers(folder: Path, code: str, areas: Sequence[str], categories: S
     )
 
 
+def made_events(n: int, code: str, days_ago: float = 1.0, name: str = "e") -> list[AnyEvent]:
+    """So many thefts in area A00 of one hour."""
+    when = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
+    return [
+        Incident(
+            event_id=f"{name}{i}", source="w", recorded_at=when, category="theft", municipality=code, area="A00", occurred_at=when
+        )
+        for i in range(n)
+    ]  # fmt: skip
+
+
 def messages(events: Sequence[AnyEvent], history_until: datetime, seed: int = 1) -> list[Message]:
     """A municipality's events as messages of 1 to 30, cut where the local day turns; older ones as history."""
     rng = random.Random(seed)
@@ -201,8 +212,15 @@ class Cluster:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         """One more worker."""
+        return self._start("-m", "earlywarning", "worker", "--settings", str(self.file))
+
+    def start_program(self, program: str, *words: str) -> subprocess.Popen[bytes]:
+        """One more worker, by a program that is given the settings file and `words`."""
+        return self._start("-c", program, str(self.file), *words)
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "earlywarning", "worker", "--settings", str(self.file)]
+        command = [sys.executable, *words]
         process = subprocess.Popen(command, stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL, env=environment)
         self.workers.append(process)
         return process
