@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 import structlog
+from aiokafka.errors import IllegalStateError
+from aiokafka.errors import KafkaError as ClientError
 
 from earlywarning.core.casework import Verdict
 from earlywarning.monitoring import Metrics
@@ -30,13 +32,8 @@ from earlywarning.runtimes.kafka.municipality import Municipality, Step
 from earlywarning.runtimes.kafka.outlet import Outlet, wait_for_all
 from earlywarning.runtimes.kafka.passing import UNKNOWN, Parcel, forwarded, refused, unknown_municipality
 from earlywarning.runtimes.kafka.published import PublishedSettings, follow_settings
-from earlywarning.runtimes.kafka.reading import Reader
-from earlywarning.runtimes.kafka.topics import (
-    EVENTS,
-    TABLE,
-    topic_name,
-    topic_problems,
-)
+from earlywarning.runtimes.kafka.reading import Reader, UndeliveredError
+from earlywarning.runtimes.kafka.topics import EVENTS, TABLE, topic_name, topic_problems
 from earlywarning.runtimes.taking import measure_events
 from earlywarning.settings import ClusterSettings
 
@@ -47,13 +44,14 @@ MOST_BUFFERED = 1_000  # records in the producer's buffer; Faust's own 100 holds
 LOOK = 0.02  # seconds between looks at a topic whose end must be known
 TICK = 10.0  # seconds between looks at the wall clock
 PUBLISH = 1.0  # seconds between publications of changed pages
+OVERDUE = 12.0  # seconds in which a message that is in the log should come: after twice that, reading goes back to it
 STALLED = 120.0  # seconds without progress, while messages wait, after which the process ends
 SUSPENDED = 0.8  # of the session's timeout: who was away for longer may have a successor, and writes nothing more
 
 END_FAULT, END_STALLED, END_SUSPENDED = 70, 75, 76  # exit codes
 
 
-def end(code: int, why: str, **more: object) -> None:
+def end(code: int, why: str, **more: object) -> NoReturn:
     """End the process now, without telling the group anything more."""
     log.error(why, **more)
     os._exit(code)
@@ -88,7 +86,7 @@ class Worker:
         names = [topic_name(self.cluster.kafka, topic) for topic in EVENTS]
         source = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self.app.agent(source, concurrency=1, name="events")(self._read)
-        for task in (self._work, self._settle, self._watch, self._follow, self._listen, self._serve):
+        for task in (self._work, self._settle, self._watch, self._look, self._follow, self._listen, self._serve):
             self.app.task(self._guarded(task))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.table.on_recover(self._recovered)
@@ -129,7 +127,14 @@ class Worker:
 
     async def _recovered(self) -> None:
         """The table holds the state of the partitions that are this worker's now."""
-        own = await self.reader.start()
+        try:
+            own = await self.reader.start()
+        except IllegalStateError:  # partitions were taken away again meanwhile
+            return
+        except Exception as error:  # noqa: BLE001  # as in `_guarded`: Faust would go on, and nothing would be taken
+            end(END_FAULT, "the worker ends", task="recovered", error=f"{type(error).__name__}: {error}")
+        if own is None:
+            return
         self._keys.clear()
         for key in list(self.table.data):
             municipality = _municipality(key)
@@ -330,6 +335,21 @@ class Worker:
                 self._progress = time.monotonic()
             elif time.monotonic() - self._progress > STALLED:
                 end(END_STALLED, "nothing moves", **self.reader.standing(), in_flight=self._in_flight.qsize())
+
+    async def _look(self) -> None:
+        """See to it that what is in the log is read, even if Faust's consumer does not bring it."""
+        while True:
+            await asyncio.sleep(OVERDUE)
+            try:
+                nothing_left = await self.reader.look()
+            except UndeliveredError as error:
+                end(END_STALLED, "messages do not come", problem=str(error), **self.reader.standing())
+            except (ClientError, TimeoutError, OSError) as error:
+                log.warning("no broker answers", error=f"{type(error).__name__}: {error}")
+                self._progress = time.monotonic()  # nothing can move, and a new process would help nobody
+                continue
+            if nothing_left and self.reader.active and not len(self.reader.waiting) and self._in_flight.empty():
+                self._progress = time.monotonic()
 
     async def _follow(self) -> None:
         async def changed(code: str) -> None:
