@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_access import Access
 from earlywarning.settings_answers import Answers
 from earlywarning.settings_sections import (
     Alerts,
@@ -36,6 +37,7 @@ from earlywarning.settings_text import (
 )
 
 __all__ = [
+    "Access",
     "Alerts",
     "Answers",
     "Budget",
@@ -84,6 +86,7 @@ class Settings(Section, frozen=True, kw_only=True):
     alerts: Alerts = Alerts()
     budget: Budget = Budget()
     answers: Answers = Answers()
+    access: Access = Access()
     calendar: Calendar = Calendar()
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
@@ -138,6 +141,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "alerts": Alerts,
     "budget": Budget,
     "answers": Answers,
+    "access": Access,
     "calendar": Calendar,
     "police_feed": PoliceFeed,
     "kafka": Kafka,

@@ -46,6 +46,8 @@ class Store:
         self._shown = engine.url.render_as_string(hide_password=True)
         self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._one_at_a_time = Lock()  # the writer's threads
+        self.commits = 0  # of this process: who shows what is kept looks whether it has risen
+        self._touched: dict[tuple[str, int], int] = {}  # by municipality and day: the commit that kept its page last
 
     @classmethod
     def open(cls, url: str, *, writer: bool = False, holder: str = "") -> Self:
@@ -103,6 +105,15 @@ class Store:
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(advice(self._shown, error)) from error
 
+    @contextmanager
+    def aside(self) -> Iterator[sa.Connection]:
+        """A connection to write what the writer's lock does not guard: accounts, sessions, tokens. Raises StoreError."""
+        try:
+            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(advice(self._shown, error)) from error
+
     def ping(self) -> None:
         """Raises StoreError when the store does not answer."""
         with self.reading() as c:
@@ -136,6 +147,13 @@ class Store:
                 c.execute(_SETTLE, outcomes)
             for write in also:
                 write(c)
+        self.commits += 1
+        if changes is not None:
+            self._touched.update({(changes.municipality, day): self.commits for day in changes.pages})
+
+    def touched(self, municipality: str, since: int) -> list[int]:
+        """Days whose pages were kept by this process after its commit number `since`."""
+        return [day for (own, day), at in list(self._touched.items()) if own == municipality and at > since]
 
     def _keep_changes(self, c: sa.Connection, changes: Changes) -> None:
         municipality = changes.municipality

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 from litestar import Litestar, Request, Response, get, post
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
@@ -27,7 +28,11 @@ from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
+from earlywarning.web.access import Recognition, check_table, guard
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
+from earlywarning.web.pages.frame import Asking, go
+from earlywarning.web.pages.site import PAGES, problem_page, wants_page
+from earlywarning.web.passwords import Attempts
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
@@ -257,8 +262,10 @@ def readyz(state: State) -> Response[bytes]:
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
-def index(state: State) -> Response[bytes]:
-    """Where to go."""
+def index(request: Asking, state: State) -> Response[bytes]:
+    """Where to go: browsers to the picture, programs to what there is."""
+    if wants_page(request):
+        return go(request, "/picture")
     paths = [
         "/v1/alerts",
         "/v1/learning",
@@ -327,8 +334,11 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
     return document
 
 
-def _refused(_: Request[Any, Any, State], error: Exception) -> Response[bytes]:
-    """Errors in the API's own words: never a trace, never a value that was sent."""
+def _refused(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    """Errors in the service's own words: never a trace, never a value that was sent. People get a page, programs JSON."""
+    status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreError) else 500
+    if wants_page(request):
+        return problem_page(request, status, error)
     if isinstance(error, HTTPException):
         extra = [
             {"key": e.get("key"), "problem": "not of the kind that the API document says"}
@@ -337,18 +347,21 @@ def _refused(_: Request[Any, Any, State], error: Exception) -> Response[bytes]:
         ]
         words = {
             400: "the request does not fit the API",
+            401: error.detail,
+            403: error.detail,
             404: "there is nothing at this address",
             413: "the body is too large",
         }
-        return _problem(
+        response = _problem(
             error.status_code,
             words.get(error.status_code, error.__class__.__name__),
             **({"fields": extra} if extra else {}),
         )
+        if error.status_code == 401:
+            response.headers["www-authenticate"] = "Bearer"
+        return response
     if isinstance(error, StoreError):
         return _problem(503, str(error))
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("a request failed", error=type(error).__name__, file=Path(place.filename).name, line=place.lineno)  # never its values
     return _problem(500, f"an error of the service ({type(error).__name__})")
 
 
@@ -369,15 +382,19 @@ def _no_sniffing(app: ASGIApp) -> ASGIApp:
 
 def make_app(service: Front) -> Litestar:
     """The ASGI application of one service."""
-    return Litestar(
+    app = Litestar(
         [
-            *ANSWER_ROUTES,
+            *ANSWER_ROUTES, *PAGES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
             healthz, readyz, index, openapi,
         ],
-        state=State({"service": service}),
+        state=State({"service": service, "attempts": Attempts()}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
         exception_handlers={Exception: _refused},
-        middleware=[_no_sniffing],
+        guards=[guard],
+        middleware=[_no_sniffing, Recognition],
+        compression_config=CompressionConfig(backend="gzip", exclude=["/live", "/static"]),
         request_max_body_size=service.settings.service.max_body_megabytes << 20,
     )  # fmt: skip
+    check_table(app)
+    return app
