@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from earlywarning import __version__
+from earlywarning.cli.access_commands import accounts_app, tokens_app
 from earlywarning.cli.model import model_app
 from earlywarning.cli.place import OperatorError
 
@@ -26,6 +27,9 @@ topics_app = App(name="topics", help="The topics of the service on Kafka: make a
 app.command(settings_app)
 app.command(letters_app)
 app.command(topics_app)
+app.command(accounts_app)
+app.command(tokens_app)
+accounts_app.group = tokens_app.group = (_OPERATOR,)
 app.command(model_app)
 
 SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]

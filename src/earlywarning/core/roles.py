@@ -22,4 +22,6 @@ def visible_areas(register: AreaRegister, districts: Sequence[str]) -> frozenset
     if not districts:
         return frozenset(register.codes)
     named = {i for i in register.resolve(districts).tolist() if i >= 0}
-    return frozenset(register.codes[i] for i, above in enumerate(register.ancestors.tolist()) if named & {a for a in above if a >= 0})
+    return frozenset(
+        register.codes[i] for i, above in enumerate(register.ancestors.tolist()) if named & {a for a in above if a >= 0}
+    )

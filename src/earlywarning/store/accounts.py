@@ -209,7 +209,9 @@ class Accounts:
     def tokens(self) -> list[Token]:
         """All tokens, by name."""
         k = t.tokens.c
-        query = sa.select(k.name, k.use, k.created_at, k.revoked_at).where(k.municipality == self._own).order_by(k.name, k.created_at)
+        query = (
+            sa.select(k.name, k.use, k.created_at, k.revoked_at).where(k.municipality == self._own).order_by(k.name, k.created_at)
+        )
         with self._store.reading() as c:
             return [Token(*row) for row in c.execute(query)]
 

@@ -344,12 +344,14 @@ class Store:
             for row in rows
         ]
 
-    def dead_letter_counts(self) -> list[tuple[str, str, str, str, int]]:
+    def dead_letter_counts(self, municipality: str | None = None) -> list[tuple[str, str, str, str, int]]:
         """(rule, field, source, state, how many), the most first."""
         d = t.dead_letters.c
         source = sa.func.coalesce(d.source, "")
         n = sa.func.count()
         query = sa.select(d.rule, d.field, source, d.state, n).group_by(d.rule, d.field, source, d.state).order_by(n.desc())
+        if municipality is not None:
+            query = query.where(d.municipality == municipality)
         with self.reading() as c:
             return [(r[0], r[1], r[2], r[3], r[4]) for r in c.execute(query)]
 

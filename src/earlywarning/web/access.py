@@ -5,7 +5,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -132,7 +132,7 @@ def recognise(service: Front, cookies: Mapping[str, str], authorization: str) ->
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request on to its route, or not. Raises NotAuthorizedException, PermissionDeniedException."""
     visitor: Visitor = connection.user
-    method = connection.scope.get("method", "GET")
+    method = str(connection.scope.get("method", "GET"))
     least, shown = ROUTES[route_key(handler, method)]
     if least == "supplier":
         if visitor.token != "events":  # noqa: S105  # a use, not a secret
@@ -140,7 +140,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     elif least not in ("anyone", "link"):
         if visitor.role is None:
             raise NotAuthorizedException("sign in first")
-        if not suffices(visitor.role, least):
+        if not suffices(visitor.role, cast("Role", least)):
             raise PermissionDeniedException(f"this needs the role {least}")
         if shown == "whole" and visitor.limited:
             raise PermissionDeniedException("this tells of the whole municipality, and the account is limited to districts")
@@ -156,7 +156,9 @@ def check_table(app: Litestar) -> None:
         for handler in getattr(route, "route_handlers", ()):
             for method in handler.http_methods - {"OPTIONS"}:
                 if handler.owner is app and route_key(handler, method) not in ROUTES:
-                    raise RuntimeError(f"web/access.py: the route {route_key(handler, method)} is missing in ROUTES; say who may use it")
+                    raise RuntimeError(
+                        f"web/access.py: the route {route_key(handler, method)} is missing in ROUTES; say who may use it"
+                    )
 
 
 def route_key(handler: BaseRouteHandler, method: str) -> str:

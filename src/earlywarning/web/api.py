@@ -3,10 +3,8 @@
 import asyncio
 import csv
 import io
-import traceback
 from collections import Counter
 from datetime import date
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec

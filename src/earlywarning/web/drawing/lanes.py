@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-STEP, ROW, GAP, LABEL, TOP = 14, 18, 10, 190, 34  # units of the drawing
+STEP, ROW, GAP, LABEL, TOP = 21, 20, 10, 200, 34  # units of the drawing
 
 
 class Run(NamedTuple):
@@ -53,6 +53,7 @@ class Lanes(NamedTuple):
     ticks: list[Tick]
     free: list[tuple[int, int]]
     quiet: int
+    left: int = LABEL
 
 
 def runs_of(steps: NDArray[np.int8]) -> list[Run]:

@@ -55,12 +55,16 @@ def town_of(register: AreaRegister) -> Town | None:
     centres = np.array([(p.x, p.y) for p in (shape.representative_point() for shape in flat)])
     inset = _inset(centres, flat, box)
     finest = inset.width / _DETAIL if inset else box.width / _DETAIL_WHOLE
-    slim = dict(zip(leaves, shapely.coverage_simplify(flat, finest) if len(flat) > 1 else shapely.simplify(flat, finest), strict=True))
+    slim = dict(
+        zip(leaves, shapely.coverage_simplify(flat, finest) if len(flat) > 1 else shapely.simplify(flat, finest), strict=True)
+    )
     paths, marks = {}, {}
     for i in reversed(drawn):  # what lies above is put together from what it holds, so that borders fall together
         if i not in slim:
             parts = [slim[j] for j in register.children(i) if j in slim]
-            slim[i] = shapely.union_all(parts) if parts else shapely.simplify(shapely.transform(register.shapes[i], project), finest)
+            slim[i] = (
+                shapely.union_all(parts) if parts else shapely.simplify(shapely.transform(register.shapes[i], project), finest)
+            )
         paths[i] = _path(slim[i])
         point = slim[i].representative_point()
         marks[i] = (round(point.x), round(point.y))

@@ -110,13 +110,16 @@ def _scale(most: float) -> tuple[float, float]:
     return most, most
 
 
-def bars_of(days: Sequence[tuple[date, float]], first: date, last: date, width: int = 160, height: int = 36) -> list[tuple[float, float, float, float]]:
+def bars_of(
+    days: Sequence[tuple[date, float]], first: date, last: date, width: int = 160, height: int = 36
+) -> list[tuple[float, float, float, float]]:
     """A small series of days as (x, y, width, height) of bars, for a card."""
     span = (last - first).days + 1
     most = max([1.0, *(n for _, n in days)])
     wide = width / span
-    return [
-        (round((day - first).days * wide, 1), round(height * (1 - n / most), 1), round(max(wide - 1, 1.2), 1), round(height * n / most, 1))
-        for day, n in days
-        if first <= day <= last and n > 0
-    ]  # fmt: skip
+    bars = []
+    for day, n in days:
+        if first <= day <= last and n > 0:
+            x, tall = (day - first).days * wide, height * n / most
+            bars.append((round(x, 1), round(height - tall, 1), round(min(max(wide - 1, 1.2), 14), 1), round(tall, 1)))
+    return bars

@@ -15,10 +15,12 @@ from earlywarning.core.casework import CAUSES, OUTCOMES, REASONS, Action, Answer
 from earlywarning.core.roles import suffices
 from earlywarning.locale import Names, details, headline, sentence
 from earlywarning.locale.catalogue import text
+from earlywarning.locale.pages import page_text
 from earlywarning.runtimes.front import Front
 from earlywarning.store import StoreError
 from earlywarning.store.cases import Cases
 from earlywarning.web.answers import case_of, refusal
+from earlywarning.web.drawing.series import bars_of
 from earlywarning.web.pages.frame import Asking, form_of, go, language_of, render
 from earlywarning.web.pages.inbox import today_of
 from earlywarning.web.pages.looking import drawn_of
@@ -31,10 +33,10 @@ _NEXT: dict[str, Action] = {
 }  # fmt: skip
 
 
-@get("/alerts/{alert_id:str}", include_in_schema=False, sync_to_thread=True)
-def case_page(request: Asking, state: State, alert_id: str) -> Response[bytes]:
+@get("/alerts/{alert_id:str}", include_in_schema=False)
+async def case_page(request: Asking, state: State, alert_id: str) -> Response[bytes]:
     """The alert. Raises NotFoundException for one that is not there, or not the visitor's to see."""
-    return _page(request, state, _alert(request, state.service, alert_id))
+    return await asyncio.to_thread(lambda: _page(request, state, _alert(request, state.service, alert_id)))
 
 
 def _alert(request: Asking, service: Front, alert_id: str) -> Alert:
@@ -68,7 +70,7 @@ def _answered(request: Asking, state: State, alert_id: str, form: dict[str, str]
         said = msgspec.convert(
             {
                 **fields, "answer_id": form.get("answer_id", "") or uuid.uuid4().hex, "alert_id": alert.alert_id,
-                "action": form.get("action", ""), "actor": request.user.name or text_of_actor(language), "at": datetime.now(UTC),
+                "action": form.get("action", ""), "actor": _actor(request), "at": datetime.now(UTC),
                 "revision": int(form["revision"]) if form.get("revision", "").isdecimal() else None,
             },
             Answer,
@@ -84,11 +86,9 @@ def _answered(request: Asking, state: State, alert_id: str, form: dict[str, str]
     return go(request, f"/alerts/{alert.alert_id}?saved=1")
 
 
-def text_of_actor(language: Any) -> str:
-    """What answers are signed with where nobody signs in."""
-    from earlywarning.locale.pages import page_text  # noqa: PLC0415  # only here
-
-    return page_text(language, "case", "open_actor")
+def _actor(request: Asking) -> str:
+    """Who answers: as signed in, or where nobody signs in, the function that answers."""
+    return request.user.name or page_text(language_of(request), "case", "open_actor")
 
 
 def _page(
@@ -104,6 +104,8 @@ def _page(
     ordered = sorted(actions, key=lambda a: a != first)
     earlier = [a for i in case.earlier if (a := service.store.alert(i)) is not None and request.user.sees(a.areas)]
     today = today_of(service)
+    daily = [(d.day, d.observed) for d in alert.days]
+    first_bar, last_bar = min([alert.first_day, *(day for day, _ in daily)]), max([alert.last_day, *(day for day, _ in daily)])
     return render(
         request, "case.html", status=status, here="inbox", alert=alert, case=case, headline=headline(alert, names, language, today),
         sentence=sentence(alert, names, language, today), details=details(alert, names, language), actions=ordered,
@@ -116,7 +118,8 @@ def _page(
         held=service.register.resolve(alert.areas).tolist(), today=today,
         area_links=[(code, names.area(code, language)) for code in alert.areas if code in service.register.codes],
         earlier=[(a, headline(a, names, language, today)) for a in earlier], category=alert.categories[0],
-        top=max([d.observed for d in alert.days], default=1.0) or 1.0, actor=request.user.name or text_of_actor(language),
+        bars=bars_of(daily, first_bar, last_bar, 640, 72), bars_first=first_bar, bars_last=last_bar,
+        actor=_actor(request),
     )  # fmt: skip
 
 

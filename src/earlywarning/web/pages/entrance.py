@@ -65,10 +65,10 @@ async def sign_out(request: Asking, state: State) -> Response[bytes]:
     return go(request, "/sign-in", [cookie(request, SESSION, "", 0)])
 
 
-@get("/set-up/{secret:str}", include_in_schema=False, sync_to_thread=True)
-def set_up_page(request: Asking, state: State, secret: str) -> Response[bytes]:
+@get("/set-up/{secret:str}", include_in_schema=False)
+async def set_up_page(request: Asking, state: State, secret: str) -> Response[bytes]:
     """Choose a password, once."""
-    account = _accounts(state.service).of_set_up(secret, datetime.now(UTC))
+    account = await asyncio.to_thread(_accounts(state.service).of_set_up, secret, datetime.now(UTC))
     if account is None:
         return render(request, "set_up.html", status=410, account=None, problem="", least=LEAST)
     return render(request, "set_up.html", account=account, problem="", least=LEAST)
@@ -98,10 +98,10 @@ async def set_up(request: Asking, state: State, secret: str) -> Response[bytes]:
     return go(request, "/picture", [cookie(request, SESSION, session)])
 
 
-@get("/accounts", include_in_schema=False, sync_to_thread=True)
-def accounts_page(request: Asking, state: State) -> Response[bytes]:
+@get("/accounts", include_in_schema=False)
+async def accounts_page(request: Asking, state: State) -> Response[bytes]:
     """Who may come in."""
-    return _accounts_page(request, state.service)
+    return await asyncio.to_thread(lambda: _accounts_page(request, state.service))
 
 
 @post("/accounts", include_in_schema=False)

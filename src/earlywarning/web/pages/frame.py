@@ -27,6 +27,7 @@ POLICY = (
 )
 _YEAR = 365 * 86_400
 _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_LINKED = {"css": "page.css", "script": "page.js", "icon": "icon.svg"}
 _LOCALE = {"sv": "sv_SE", "en": "en_GB"}
 
 Asking = Request[Visitor, Any, State]
@@ -89,9 +90,7 @@ def cookie(request: Asking, key: str, value: str, seconds: int | None = None) ->
     """A cookie that no script reads and no other site's form sends."""
     service: Front = request.app.state.service
     secure = service.settings.service.public_url.startswith("https:")
-    return Cookie(
-        key=key, value=value, max_age=seconds, path=root_of(request) or "/", httponly=True, samesite="lax", secure=secure
-    )
+    return Cookie(key=key, value=value, max_age=seconds, path=root_of(request) or "/", httponly=True, samesite="lax", secure=secure)
 
 
 class Words:
@@ -135,7 +134,9 @@ class Words:
         return str(format_datetime(at.astimezone(self._zone), "d MMM y HH:mm", locale=_LOCALE[self.language]))
 
 
-def render(request: Asking, template: str, *, status: int = 200, cookies: list[Cookie] | None = None, **values: Any) -> Response[bytes]:
+def render(
+    request: Asking, template: str, *, status: int = 200, cookies: list[Cookie] | None = None, **values: Any
+) -> Response[bytes]:
     """A page as a response."""
     service: Front = request.app.state.service
     visitor = request.user
@@ -152,8 +153,8 @@ def render(request: Asking, template: str, *, status: int = 200, cookies: list[C
     page = _environment.get_template(template).render(
         t=words, link=link, language=language, other=other, visitor=visitor, municipality=service.register.names[0],
         other_address=f"{root}{request.scope['path']}?{urlencode([*kept, ('language', other)])}",
-        mode=service.settings.access.mode, css=f"{root}/static/page.css?v={STATIC['page.css'].version}",
-        script=f"{root}/static/page.js?v={STATIC['page.js'].version}", icon=f"{root}/static/icon.svg?v={STATIC['icon.svg'].version}",
+        mode=service.settings.access.mode,
+        **{name: f"{root}/static/{file}?v={STATIC[file].version}" for name, file in _LINKED.items()},
         csrf=Markup('<input type="hidden" name="csrf" value="{}">').format(visitor.csrf),
         **{"here": "", **values},
     )  # fmt: skip

@@ -13,8 +13,8 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.calendar import date_of
 from earlywarning.core.casework import ENDED, Casework, possible
 from earlywarning.core.roles import suffices
-from earlywarning.locale import Names, headline, sentence
-from earlywarning.locale.catalogue import number_words
+from earlywarning.locale import Names, sentence
+from earlywarning.locale.catalogue import expected_words, number_words
 from earlywarning.runtimes.front import Front
 from earlywarning.store.cases import Cases
 from earlywarning.web.drawing.series import bars_of
@@ -24,7 +24,8 @@ from earlywarning.web.pages.looking import drawn_of
 Which = Literal["waiting", "working", "ended", "all"]
 WHICH: tuple[Which, ...] = ("waiting", "working", "ended", "all")
 GROUPS = ("stage", "tendency", "area")
-_MOST = 60  # cards on a page
+_MOST = 30  # cards on a page
+_WAITS = 28  # days that an alert which is over waits for an answer
 _READ = 1_000  # newest alerts that are looked through
 _POLL, _BEAT = 1.0, 20.0  # seconds between looks for news, and between signs of life to the browser
 
@@ -34,7 +35,7 @@ class Card(NamedTuple):
 
     alert: Alert
     case: Casework
-    headline: str
+    title: str
     sentence: str
     age: int
     bars: list[tuple[float, float, float, float]]
@@ -56,11 +57,15 @@ def case_now(alert: Alert, kept: Casework | None) -> Casework:
     return kept or Casework(alert_id=alert.alert_id, municipality=alert.municipality, opened_at=alert.opened_at)
 
 
-def belongs(alert: Alert, case: Casework, which: Which) -> bool:
-    """Whether an alert is in a part of the inbox. What was withdrawn and never answered waits for nobody."""
+def belongs(alert: Alert, case: Casework, which: Which, today: date) -> bool:
+    """Whether an alert is in a part of the inbox.
+
+    One that nobody has answered waits, also when it is over, for four weeks; one that was withdrawn waits for nobody.
+    """
     if which == "all":
         return True
-    ended = case.stage in ENDED or (case.stage == "new" and alert.state != "open")
+    stale = alert.state == "withdrawn" or (alert.state == "settled" and (today - alert.last_day).days > _WAITS)
+    ended = case.stage in ENDED or (case.stage == "new" and stale)
     if which == "ended":
         return ended
     return not ended and ((case.stage == "new") == (which == "waiting"))
@@ -72,15 +77,15 @@ def inbox_page(request: Asking, state: State) -> Response[bytes]:
     service: Front = state.service
     language = language_of(request)
     asked = request.query_params
-    which = next((w for w in WHICH if w == asked.get("which")), "waiting")
+    which: Which = next((w for w in WHICH if w == asked.get("which")), "waiting")
     group = asked.get("group", "") if asked.get("group", "") in GROUPS else "stage"
     names = Names.from_registers(service.register, service.tree)
     kept = [a for a in service.store.alerts(municipality=service.register.municipality, limit=_READ) if request.user.sees(a.areas)]
     cases = Cases(service.store).of([a.alert_id for a in kept])
     pairs = [(a, case_now(a, cases.get(a.alert_id))) for a in kept]
-    counts = {w: sum(belongs(a, c, w) for a, c in pairs) for w in WHICH}
     today = today_of(service)
-    chosen = [(a, c) for a, c in pairs if belongs(a, c, which)]
+    counts = {w: sum(belongs(a, c, w, today) for a, c in pairs) for w in WHICH}
+    chosen = [(a, c) for a, c in pairs if belongs(a, c, which, today)]
     if tendency := asked.get("tendency", ""):
         chosen = [(a, c) for a, c in chosen if a.tendency == tendency]
     if area := asked.get("area", ""):
@@ -93,25 +98,25 @@ def inbox_page(request: Asking, state: State) -> Response[bytes]:
     words = Words(language, service.settings.municipality.timezone)
     areas = sorted({code for a in kept for code in a.areas}, key=lambda code: names.area(code, language))
     return render(
-        request, "inbox.html", here="inbox", which=which, all_which=WHICH, counts=counts, groups=_groups(cards, group, words, names),
+        request, "inbox.html", here="inbox", which=which, all_which=WHICH, counts=counts,
+        groups=_groups(cards, group, words, names),
         group=group, all_groups=GROUPS, tendency=tendency, tendencies=sorted({a.tendency for a in kept}), q=asked.get("q", "")[:80],
         area=area, areas=[(code, names.area(code, language)) for code in areas], n=len(found), most=_MOST,
         town=drawn_of(state).town(service.register), commits=service.store.commits,
     )  # fmt: skip
 
 
-def _card(
-    service: Front, alert: Alert, case: Casework, names: Names, said: str, today: date, language: Any, *, may: bool
-) -> Card:
+def _card(service: Front, alert: Alert, case: Casework, names: Names, said: str, today: date, language: Any, *, may: bool) -> Card:
     days = [(d.day, d.observed) for d in alert.days]
     first = min([alert.first_day, *(d for d, _ in days)])
     last = max([alert.last_day, *(d for d, _ in days)])
     lead = alert.signals[0]
+    areas = ", ".join(names.area(code, language) for code in alert.areas)
+    what = ", ".join(names.category_inside(code, language) for code in alert.categories)
     return Card(
-        alert, case, headline(alert, names, language, today), said, max((today - alert.opened_on).days, 0),
-        bars_of(days, first, last), service.register.resolve(alert.areas).tolist(),
-        ", ".join(names.area(code, language) for code in alert.areas), number_words(lead.observed, language),
-        number_words(lead.expectation, language), may and "acknowledge" in possible(case),
+        alert, case, f"{areas}: {what}", said, max((today - alert.opened_on).days, 0), bars_of(days, first, last),
+        service.register.resolve(alert.areas).tolist(), areas, number_words(lead.observed, language),
+        expected_words(lead.expectation, language), may and "acknowledge" in possible(case),
     )  # fmt: skip
 
 
@@ -120,7 +125,9 @@ def _groups(cards: list[Card], by: str, words: Words, names: Names) -> list[tupl
     out: dict[str, list[Card]] = {}
     for card in cards:
         key = card.case.stage if by == "stage" else card.alert.tendency if by == "tendency" else card.alert.areas[0]
-        title = words("stage", key) if by == "stage" else words("label", key) if by == "tendency" else names.area(key, words.language)
+        title = (
+            words("stage", key) if by == "stage" else words("label", key) if by == "tendency" else names.area(key, words.language)
+        )
         out.setdefault(title, []).append(card)
     for group in out.values():
         group.sort(key=lambda c: c.alert.tendency != "severe")

@@ -52,7 +52,13 @@ class Look(NamedTuple):
     def query(self, tree: CategoryTree, **other: object) -> dict[str, object]:
         """The address' fields for this choice, with some of them set otherwise."""
         day = "" if self.latest else self.date.isoformat()
-        own = {"level": self.level, "category": tree.codes[self.category], "kind": KINDS[self.kind], "window": self.window, "day": day}
+        own = {
+            "level": self.level,
+            "category": tree.codes[self.category],
+            "kind": KINDS[self.kind],
+            "window": self.window,
+            "day": day,
+        }
         return {**own, **other}
 
 
@@ -144,6 +150,10 @@ def alerts_then(service: Front, look: Look, visitor: Visitor) -> list[Alert]:
     else:
         since = date_of(look.day - _OLDEST_ALERT)
         kept = service.store.alerts(municipality=own, since=since, until=day)
-        told = [[h for h in service.store.history(a.alert_id) if h.on <= day] for a in kept if a.settled_on is None or a.settled_on > day]
+        told = [
+            [h for h in service.store.history(a.alert_id) if h.on <= day]
+            for a in kept
+            if a.settled_on is None or a.settled_on > day
+        ]
         found = [history[-1].alert for history in told if history and history[-1].alert.state == "open"]
     return [a for a in found if visitor.sees(a.areas)]

@@ -20,7 +20,7 @@ from earlywarning.web.pages.frame import Asking, language_of, render
 from earlywarning.web.pages.inbox import today_of
 from earlywarning.web.pages.looking import drawn_of
 
-_LETTERS, _MESSAGES, _AUDIT, _VERSIONS, _NOTES = 20_000, 5_000, 40, 10, 8
+_MESSAGES, _AUDIT, _VERSIONS, _NOTES = 5_000, 40, 10, 8
 
 
 class Source(NamedTuple):
@@ -41,15 +41,18 @@ def operations_page(request: Asking, state: State) -> Response[bytes]:
     """How the service is doing."""
     service: Front = state.service
     own, language = service.register.municipality, language_of(request)
-    letters = service.store.dead_letters(municipality=own, limit=_LETTERS)
-    refused = Counter(d.letter.source or "" for d in letters)
-    rules = Counter((d.letter.rule, d.letter.field, d.letter.source or "") for d in letters)
+    rules = [
+        ((rule, field, source), n) for rule, field, source, kept, n in service.store.dead_letter_counts(own) if kept == "waiting"
+    ]
+    refused: Counter[str] = Counter()
+    for (_, _, source), n in rules:
+        refused[source] += n
     messages = Counter((w.message.channel, w.state) for w in Outbox(service.store).messages(own, limit=_MESSAGES))
     names = Names.from_registers(service.register, service.tree)
     notes = service.store.data_notes(municipality=own, limit=_NOTES)
     versions = [(n, v, at) for n, v, at, text in service.store.settings_versions() if _code(text) == own]
     return render(
-        request, "operations.html", here="operations", sources=_sources(state, refused), rules=rules.most_common(30),
+        request, "operations.html", here="operations", sources=_sources(state, refused), rules=rules[:30],
         messages=sorted(messages.items()), versions=versions[::-1][:_VERSIONS], version=service.settings.version,
         audit=Cases(service.store).audit(own, limit=_AUDIT), most_audit=_AUDIT, today=today_of(service), release=__version__,
         notes=[(n.noted_on, note_sentence(n, names, language)) for n in notes],

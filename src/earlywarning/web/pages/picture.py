@@ -24,9 +24,9 @@ _LANE_DAYS = 42
 
 
 class Cell(NamedTuple):
-    """An area on the map and in the table. step: -3..3. alerts: how many of the open ones are about it."""
+    """An area on the map and in the table. place: index in the register. step: -3..3. alerts: how many open ones are about it."""
 
-    index: int
+    place: int
     code: str
     name: str
     observed: float
@@ -56,9 +56,11 @@ def picture_page(request: Asking, state: State) -> Response[bytes]:
     alerts = alerts_then(service, look, visitor)
     cells = _cells(service, areas.tolist(), found, alerts)
     town = drawn.town(service.register)
-    lanes = _lanes(service, look, words, days.tolist(), cells, found, whole, alerts, names, everything="all" in request.query_params)
+    lanes = _lanes(
+        service, look, words, days.tolist(), cells, found, whole, alerts, names, everything="all" in request.query_params
+    )
     return render(
-        request, "picture.html", here="picture", look=look, cells=cells, whole=_cell(0, "", "", whole, 0, 0), town=town, lanes=lanes,
+        request, "picture.html", here="picture", look=look, cells=cells, town=town, lanes=lanes,
         years=int(found.years[-1]), levels=_levels(service, words), categories=category_choices(service.tree, names, words),
         category_name=names.category(service.tree.codes[look.category], language),
         kinds=[k for i, k in enumerate(KINDS) if i == look.kind or (events.kind == i).any()], windows=WINDOWS,
@@ -69,10 +71,10 @@ def picture_page(request: Asking, state: State) -> Response[bytes]:
     )  # fmt: skip
 
 
-def _cell(index: int, code: str, name: str, found: Unusual, column: int, alerts: int) -> Cell:
+def _cell(place: int, code: str, name: str, found: Unusual, column: int, alerts: int) -> Cell:
     at = (-1, column)
     return Cell(
-        index, code, name, float(found.observed[at]), float(found.expected[at]), float(found.low[at]), float(found.high[at]),
+        place, code, name, float(found.observed[at]), float(found.expected[at]), float(found.low[at]), float(found.high[at]),
         int(found.step[at]), alerts,
     )  # fmt: skip
 
@@ -96,7 +98,7 @@ def _summary(cells: list[Cell]) -> tuple[int, int, int]:
 
 def _levels(service: Front, words: Words) -> list[tuple[int, str]]:
     deepest = int(np.max(service.register.levels))
-    names = {0: "municipality"} | {level: "district" for level in range(1, deepest)} | ({deepest: "area"} if deepest else {})
+    names = {0: "municipality"} | dict.fromkeys(range(1, deepest), "district") | ({deepest: "area"} if deepest else {})
     return [(level, words("level", names[level])) for level in range(deepest + 1)]
 
 
@@ -136,7 +138,7 @@ def _lanes(
     rows = [("", words("lanes", "overall"), whole.step[:, 0], bars({register.municipality}))] if look.level else []
     quiet = 0
     for column, cell in enumerate(cells):
-        held = {register.codes[i] for i in np.flatnonzero((register.ancestors == cell.index).any(axis=1)).tolist()}
+        held = {register.codes[i] for i in np.flatnonzero((register.ancestors == cell.place).any(axis=1)).tolist()}
         steps, own = found.step[:, column], bars(held)
         # Areas that stayed as usual all the time say so together; the order is the register's, never one by figures.
         if not everything and len(cells) > 12 and not own and not (np.abs(steps) >= 2).any():
@@ -151,5 +153,3 @@ def _lanes(
 def visible(visitor: Visitor, code: str) -> bool:
     """Whether a visitor sees an area."""
     return not visitor.limited or code in visitor.areas
-
-

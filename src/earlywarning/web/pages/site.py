@@ -1,5 +1,6 @@
 """All pages together, the page about accessibility, and the page that says what did not work."""
 
+import traceback
 from typing import Any
 from urllib.parse import quote
 
@@ -47,7 +48,8 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
     if key == "forbidden" and "form" in why:
         key = "old_form"
     if status >= 500 and status != 503:
-        log.error("a page failed", path=path, error=type(error).__name__, exc_info=error)
+        # Without the values of variables, which may be secrets.
+        log.error("a page failed", path=str(request.scope.get("route", "")), trace="".join(traceback.format_exception(error)[-4:]))
     return render(request, "problem.html", status=status, words=page_text(language_of(request), "frame", key, why=why))
 
 
