@@ -80,7 +80,7 @@ def unusual(daily: Floats, first_day: int, days: Ints, window: int, years: int, 
 def _dispersion(spread: Floats, found: Floats) -> Floats:
     """Variance over mean of each day and series, drawn towards that of all series together. spread: sums of squares over mean."""
     free = np.maximum(found - 1, 0)
-    together = np.nanmean(spread, axis=1) / np.maximum(free, 1)
+    together = np.where(found > 0, np.nan_to_num(spread).mean(axis=1), 0.0) / np.maximum(free, 1)
     own = (spread + _POOLED * together[:, None]) / (free[:, None] + _POOLED)
     return np.asarray(np.clip(own, 1.0, _MOST))
 
