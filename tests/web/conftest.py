@@ -131,8 +131,13 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def town(town_folder: Path, tmp_path: Path) -> Path:
     """The folder of a town that the test may change."""
-    shutil.copytree(town_folder, tmp_path / "town")
-    return tmp_path / "town"
+    return copied(town_folder, tmp_path)
+
+
+def copied(town_folder: Path, to: Path) -> Path:
+    """A copy of the town's folder."""
+    shutil.copytree(town_folder, to / "town")
+    return to / "town"
 
 
 def open_town(folder: Path, access: str = "") -> Service:

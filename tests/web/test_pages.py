@@ -74,7 +74,7 @@ def test_a_surge_stands_out_on_the_map_in_the_table_and_in_its_lane(client: Clie
     observed, _, _, compared, alerts = row(text, "Area 4")
     assert int(observed) >= 9
     assert compared == "far more"
-    assert alerts == "1"
+    assert int(alerts) >= 1
     assert row(text, "Area 3")[3] == "as expected"
     assert re.search(r'<path class="a m3"', text)
     assert "Area 4: 9, expected" in text or f"Area 4: {observed}, expected" in text
@@ -199,7 +199,7 @@ def test_the_operations_page_tells_sources_refusals_settings_and_who_did_what(cl
     alert_id = service.store.alerts()[0].alert_id
     hidden = dict(re.findall(r'<input type="hidden" name="(csrf|revision)" value="([^"]*)">', page(client, f"/alerts/{alert_id}")))
     client.post(f"/alerts/{alert_id}", data={**hidden, "action": "acknowledge"})
-    assert "Acknowledge" in page(client, "/operations")
+    assert "<td>acknowledged</td>" in page(client, "/operations")
 
 
 def test_what_is_kept_is_on_the_pages_soon_without_reading_all_anew(service: Service) -> None:

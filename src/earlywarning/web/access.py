@@ -170,7 +170,9 @@ def _own_site(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """Refuse what a browser was made to send by another site; programs say nothing of where they come from."""
     came = connection.headers.get("sec-fetch-site", "same-origin")
     origin = connection.headers.get("origin", "")
-    foreign = origin not in ("", "null") and urlsplit(origin).netloc != connection.headers.get("host", "")
+    service: Front = connection.app.state.service
+    own = {connection.headers.get("host", ""), urlsplit(service.settings.service.public_url).netloc}
+    foreign = origin not in ("", "null") and urlsplit(origin).netloc not in own
     if came not in ("same-origin", "none") or (foreign and "sec-fetch-site" not in connection.headers):
         raise PermissionDeniedException("another site asked for this")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-STEP, ROW, GAP, LABEL, TOP = 21, 20, 10, 200, 34  # units of the drawing
+STEP, ROW, GAP, NAMES, TOP = 21, 20, 10, 200, 34  # units of the drawing; the names are a drawing of their own, that stays
 
 
 class Run(NamedTuple):
@@ -53,7 +53,7 @@ class Lanes(NamedTuple):
     ticks: list[Tick]
     free: list[tuple[int, int]]
     quiet: int
-    left: int = LABEL
+    names: int = NAMES
 
 
 def runs_of(steps: NDArray[np.int8]) -> list[Run]:
@@ -62,7 +62,7 @@ def runs_of(steps: NDArray[np.int8]) -> list[Run]:
     edges = np.flatnonzero(np.diff(np.concatenate([[np.int8(99)], steps, [np.int8(99)]]).astype(np.int16)))
     for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if steps[begin]:
-            out.append(Run(LABEL + begin * STEP, (end - begin) * STEP - 1, int(steps[begin])))
+            out.append(Run(begin * STEP, (end - begin) * STEP - 1, int(steps[begin])))
     return out
 
 
@@ -76,8 +76,8 @@ def lanes_of(
     lanes = []
     for n, (code, name, steps, alerts) in enumerate(rows):
         y = TOP + n * ROW + (GAP if n else 0)
-        bars = [Bar(LABEL + a * STEP, (b - a + 1) * STEP - 1, alert_id, words) for a, b, alert_id, words in alerts]
+        bars = [Bar(a * STEP, (b - a + 1) * STEP - 1, alert_id, words) for a, b, alert_id, words in alerts]
         lanes.append(Lane(y, code, name, runs_of(steps), bars))
-    ticks = [Tick(LABEL + i * STEP, day) for i, day in enumerate(days) if day.weekday() == 0]
-    free = [(LABEL + a * STEP, (b - a + 1) * STEP) for a, b in special]
-    return Lanes(lanes, LABEL + len(days) * STEP + 2, TOP + len(rows) * ROW + GAP + 6, ticks, free, quiet)
+    ticks = [Tick(i * STEP, day) for i, day in enumerate(days) if day.weekday() == 0]
+    free = [(a * STEP, (b - a + 1) * STEP) for a, b in special]
+    return Lanes(lanes, len(days) * STEP + 2, TOP + len(rows) * ROW + GAP + 6, ticks, free, quiet)

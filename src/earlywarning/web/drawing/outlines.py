@@ -1,5 +1,6 @@
 """The map of a municipality: outlines as SVG paths, and an enlarged inset where most areas crowd into a small part."""
 
+from collections.abc import Sequence
 from math import cos, radians
 from typing import NamedTuple
 
@@ -29,12 +30,22 @@ class Box(NamedTuple):
 
 
 class Town(NamedTuple):
-    """Paths by area index, the point in each where a mark is put, the whole map's box and the inset's."""
+    """Paths by area index, the point in each where a mark is put, the whole map's box and the inset's, the finest areas."""
 
     paths: dict[int, str]
     marks: dict[int, tuple[int, int]]
     box: Box
     inset: Box | None
+    leaves: tuple[int, ...]
+
+    def around(self, areas: Sequence[int]) -> Box:
+        """The inset when all of these areas lie in it, else the whole."""
+        box = self.inset
+        if box is None:
+            return self.box
+        marks = [self.marks[i] for i in areas if i in self.marks]
+        inside = (box.x < x < box.x + box.width and box.y < y < box.y + box.height for x, y in marks)
+        return box if marks and all(inside) else self.box
 
 
 def town_of(register: AreaRegister) -> Town | None:
@@ -68,7 +79,7 @@ def town_of(register: AreaRegister) -> Town | None:
         paths[i] = _path(slim[i])
         point = slim[i].representative_point()
         marks[i] = (round(point.x), round(point.y))
-    return Town(paths, marks, box, inset)
+    return Town(paths, marks, box, inset, tuple(leaves))
 
 
 def _inset(centres: NDArray[np.float64], shapes: NDArray[np.object_], box: Box) -> Box | None:

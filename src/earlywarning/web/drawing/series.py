@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 320, 44, 12, 26, 44
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 310, 44, 12, 26, 30
 
 
 class Span(NamedTuple):
@@ -121,5 +121,5 @@ def bars_of(
     for day, n in days:
         if first <= day <= last and n > 0:
             x, tall = (day - first).days * wide, height * n / most
-            bars.append((round(x, 1), round(height - tall, 1), round(min(max(wide - 1, 1.2), 14), 1), round(tall, 1)))
+            bars.append((round(x, 1), round(height - tall, 1), round(min(max(wide * 0.85, 1.2), width / 11), 1), round(tall, 1)))
     return bars

@@ -125,6 +125,10 @@ class Words:
         """What the audit log says that somebody did."""
         return page_texts(self.language)["audit"].get(key) or catalogue(self.language)["action"].get(key, key)
 
+    def done(self, key: str) -> str:
+        """The same of an alert, as something that has happened."""
+        return page_texts(self.language)["done_by"].get(key) or self.action(key)
+
     def month(self, day: date) -> str:
         """Such as mars, with the year in January."""
         return str(format_date(day, "MMM y" if day.month == 1 else "MMM", locale=_LOCALE[self.language]))

@@ -15,6 +15,9 @@ for (const form of document.querySelectorAll("form[data-choice]")) {
   });
 }
 
+// Where days run beyond the edge, the newest are seen first.
+for (const place of document.querySelectorAll("[data-newest]")) place.scrollLeft = place.scrollWidth;
+
 // The slider of days stands where the page has put an empty place for it.
 for (const place of document.querySelectorAll("[data-slider]")) {
   const form = place.closest("form");
