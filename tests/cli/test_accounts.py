@@ -42,7 +42,7 @@ def test_a_token_is_shown_once_and_revoked(tmp_path: Path) -> None:
 
 def test_a_service_without_sign_in_does_not_listen_to_others(tmp_path: Path) -> None:
     write_town(tmp_path)
-    refused = run(tmp_path, "run", "--host", "0.0.0.0", "--port", "0")  # noqa: S104
+    refused = run(tmp_path, "run", "--host", "0.0.0.0", "--port", "0")
     assert refused.returncode == 1
     assert 'mode = "accounts"' in refused.stderr
 
@@ -52,6 +52,6 @@ def test_a_service_without_sign_in_does_not_listen_to_others(tmp_path: Path) -> 
     [("open", "127.0.0.1", True), ("open", "::1", True), ("open", "localhost", True), ("open", "127.1.2.3", True),
      ("open", "0.0.0.0", False), ("open", "::", False), ("open", "10.0.0.1", False), ("open", "est.example.se", False),
      ("accounts", "0.0.0.0", True)],
-)  # fmt: skip  # noqa: S104
+)  # fmt: skip
 def test_open_is_for_loopback_only(mode: str, host: str, allowed: bool) -> None:
     assert (open_problem(mode, host) == "") is allowed

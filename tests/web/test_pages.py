@@ -240,7 +240,7 @@ def test_among_many_municipalities_links_begin_with_their_own_code(service: Serv
 
 
 def test_a_desk_that_others_reach_serves_no_municipality_without_sign_in(service: Service) -> None:
-    *shut, health = many(service, "0.0.0.0", f"/{CODE}/v1/alerts", "/v1/alerts", f"/{CODE}/picture", "/healthz")  # noqa: S104
+    *shut, health = many(service, "0.0.0.0", f"/{CODE}/v1/alerts", "/v1/alerts", f"/{CODE}/picture", "/healthz")
     assert [answer.status_code for answer in shut] == [403] * 3
     assert all("earlywarning accounts add" in answer.json()["problem"] for answer in shut)
     assert health.status_code == 200
