@@ -168,6 +168,7 @@ def render(
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "language"]
     page = _environment.get_template(template).render(
         **around, other=other, visitor=visitor, mode=service.settings.access.mode,
+        provider=bool(service.settings.access.oidc_issuer),
         other_address=f"{root}{request.scope['path']}?{urlencode([*kept, ('language', other)])}",
         **{name: f"{root}/static/{file}?v={STATIC[file].version}" for name, file in _LINKED.items()},
         csrf=Markup('<input type="hidden" name="csrf" value="{}">').format(visitor.csrf),
