@@ -46,6 +46,7 @@ class Store:
         self._shown = engine.url.render_as_string(hide_password=True)
         self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._one_at_a_time = Lock()  # the writer's threads
+        self._telling = Lock()
         self.commits = 0  # of this process: who shows what is kept looks whether it has risen
         self._touched: dict[tuple[str, int], int] = {}  # by municipality and day: the commit that kept its page last
 
@@ -147,9 +148,11 @@ class Store:
                 c.execute(_SETTLE, outcomes)
             for write in also:
                 write(c)
-        self.commits += 1
-        if changes is not None:
-            self._touched.update({(changes.municipality, day): self.commits for day in changes.pages})
+        with self._telling:
+            # In this order: who sees the new number finds the days that belong to it.
+            if changes is not None:
+                self._touched.update({(changes.municipality, day): self.commits + 1 for day in changes.pages})
+            self.commits += 1
 
     def touched(self, municipality: str, since: int) -> list[int]:
         """Days whose pages were kept by this process after its commit number `since`."""
