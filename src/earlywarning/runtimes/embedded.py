@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -22,9 +23,11 @@ from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
 from earlywarning.settings import Settings, SettingsError
@@ -45,6 +48,7 @@ class Service:
     def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
         self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
         self.ready = self._behind = False
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()

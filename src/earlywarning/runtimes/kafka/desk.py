@@ -22,6 +22,7 @@ from earlywarning.core.casework import Answer, AnswerError, Casework, Verdict
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.core.data_notes import DataNote
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
@@ -30,6 +31,7 @@ from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, Let
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
+from earlywarning.runtimes.learned import answered
 from earlywarning.settings import ClusterSettings
 from earlywarning.store import Store, StoreError
 
@@ -105,6 +107,7 @@ class Desk:
         self.published = PublishedSettings()
         self.counters: dict[str, Counter] = {}
         self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
         self._verdicts: queue.SimpleQueue[VerdictMessage] = queue.SimpleQueue()
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
