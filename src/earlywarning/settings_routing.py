@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from earlywarning.settings_sections import Section
 
@@ -41,18 +41,20 @@ class Recipient(Section, frozen=True, kw_only=True):
     """Who gets alerts: a function or group, never a private person. Empty lists: all.
 
     areas, categories: codes, with all in them. least_severity: harm weight that the gravest category of an alert must have;
-    least_recurrence_days: how seldom chance must give an alert as unusual. Severe alerts pass both. at_once: which alerts do not wait
-    for the digest. digest_weekday: without it, the weekly digest comes on the day before each meeting. hours: in which messages
-    may come at once, such as 7-18; severe ones do not wait. escalates_to: who is told next when nobody acknowledges.
+    least_recurrence_days: how seldom chance must give an alert as unusual. Severe alerts pass both. at_once: which alerts do not
+    wait for the digest. digest_weekday: without it, the weekly digest comes on the day before each meeting. hours: in which
+    messages may come at once, such as 7-18; severe ones do not wait. escalates_to: who is told next when nobody acknowledges.
     """
 
     role: Annotated[str, Meta(pattern=r"^[^\W\d][\w -]{0,39}$", description="one or a few words, such as coordinator")]
     channel: Annotated[str, Meta(min_length=1, max_length=64)]
     address: Address = ""
     language: Literal["", "sv", "en"] = ""
-    tendencies: list[Literal["surge", "cluster", "shift", "drift", "apart", "first", "severe", "mixture", "harm"]] = []
-    areas: list[str] = []
-    categories: list[str] = []
+    tendencies: list[Literal["surge", "cluster", "shift", "drift", "apart", "first", "severe", "mixture", "harm"]] = field(
+        default_factory=list
+    )
+    areas: list[str] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
     least_severity: Severity = 0.0
     least_recurrence_days: Annotated[float, Meta(ge=0, le=100000)] = 0.0
     at_once: Literal["severe", "all", "none"] = "severe"
@@ -77,13 +79,15 @@ class Reporter(Section, frozen=True, kw_only=True):
 
 
 def hours_of(text: str) -> tuple[int, int] | None:
-    """First hour and the hour after the last of hours such as 7-18; None for all hours. Raises ValueError saying what is allowed."""
+    """First hour of hours such as 7-18, and the one after the last; None for all. Raises ValueError saying what is allowed."""
     if not text:
         return None
     found = _HOURS.fullmatch(text.strip())
     begin, end = (int(found[1]), int(found[2]) % 24) if found else (0, 0)
     if found is None or begin == end:
-        raise ValueError(f"{text[:40]!r} is not a span of hours; allowed: such as 7-18, or 22-6 over midnight; without it: all hours")
+        raise ValueError(
+            f"{text[:40]!r} is not a span of hours; allowed: such as 7-18, or 22-6 over midnight; without it: all hours"
+        )
     return begin, end
 
 
@@ -119,7 +123,9 @@ def routing_problems(
             known = ", ".join(n for n in recipients if n != name) or "none"
             problems.append(f"{key}.escalates_to: there is no recipient {recipient.escalates_to!r}; others are {known}")
         elif name in (chain := escalation_chain(name, recipients)):
-            problems.append(f"{key}.escalates_to: leads back to it ({' -> '.join((name, *chain))}); end with someone who escalates to none")
+            problems.append(
+                f"{key}.escalates_to: leads back to it ({' -> '.join((name, *chain))}); end with someone who escalates to none"
+            )
     return problems
 
 

@@ -12,7 +12,7 @@ from earlywarning.core.outgoing import AlertContent, DigestContent
 from earlywarning.core.routing import Recipient, mismatch
 
 OLDEST_OPEN = timedelta(days=60)  # an open alert is looked at at least this often; what is older belongs to a replayed past
-_ORDER: tuple[Change, ...] = ("opened", "reopened", "updated", "settled", "withdrawn")
+_ORDER = ("opened", "reopened", "updated", "settled", "withdrawn")
 
 
 class Happened(NamedTuple):
@@ -67,7 +67,7 @@ def digest(
         (muted if held else news if own else ongoing).append(AlertContent(alert=alert, change=change, casework=case))
     for part in (news, ongoing, muted):
         part.sort(key=lambda c: c.alert.opened_at, reverse=True)
-        part.sort(key=lambda c: (_ORDER.index(c.change), c.alert.tendency != SEVERE))  # type: ignore[arg-type]  # of AlertChange here
+        part.sort(key=lambda c: (_ORDER.index(c.change), c.alert.tendency != SEVERE))
     return DigestContent(first_day=first_day, last_day=last_day, alerts=news, ongoing=ongoing, muted=muted, meeting=meeting)
 
 

@@ -31,6 +31,12 @@ def came_in(rows: Rows, first_day: date, last_day: date) -> Bools:
     return np.asarray(first & (arrived >= day_number(first_day)) & (arrived <= day_number(last_day)))
 
 
+def all_rows_of(rows: Rows, chosen: Bools) -> Bools:
+    """(rows,): every revision of the events of the chosen rows: the first one came in, the last one counts."""
+    key = rows.columns["key"]
+    return np.isin(key, key[chosen])
+
+
 def counted_in(
     rows: Rows, chosen: Bools, alerts: Iterable[Alert], kin: Kinship, calendar: LocalCalendar, origins: Iterable[str]
 ) -> list[Alert]:
@@ -46,7 +52,9 @@ def counted_in(
     found = []
     for alert in alerts:
         for s in alert.signals:
-            inside = may & (c["kind"] == KINDS.index(s.kind)) & (last >= day_number(s.first_day)) & (first <= day_number(s.last_day))
+            inside = (
+                may & (c["kind"] == KINDS.index(s.kind)) & (last >= day_number(s.first_day)) & (first <= day_number(s.last_day))
+            )
             if not inside.any():
                 continue
             inside &= _these(rows, "area", _below(kin.areas, rows.codes["area"], s.areas))

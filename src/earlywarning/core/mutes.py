@@ -1,7 +1,7 @@
 """Mutes for planned events: which alerts are kept and shown, but not sent, while a festival or a school holiday lasts."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -10,9 +10,11 @@ from earlywarning.core.kinship import Kinship
 from earlywarning.core.screening import find_personal_data
 
 REASONS = (
-    "festival", "sports", "demonstration", "market", "school-holiday", "public-holiday", "exercise", "campaign", "building-works", "other-planned",
+    "festival", "sports", "demonstration", "market", "school-holiday", "public-holiday", "exercise", "campaign",
+    "building-works", "other-planned",
 )  # fmt: skip
 MOST_DAYS = 60
+_YEAR, _ABOUT = timedelta(days=365), timedelta(days=3)
 SEVERE = "severe"  # the tendency that no mute holds back
 
 
@@ -62,14 +64,21 @@ def checked(mute: Mute, kin: Kinship, today: date) -> Mute:
         raise MuteError("last_day", "too-long", f"{days} days are too long; a mute has an end, after {MOST_DAYS} days at most")
     if mute.reason not in REASONS:
         raise MuteError("reason", "not-allowed", f"{mute.reason[:40]!r} is not allowed; allowed: {', '.join(REASONS)}")
-    if not mute.who.strip() or len(mute.who) > 80:
-        raise MuteError("who", "missing", "say in up to 80 characters which function mutes")
+    checked_who(mute.who)
     if len(mute.note) > 2_000:
         raise MuteError("note", "too-long", "is longer than 2,000 characters")
-    for field, written in (("note", mute.note), ("who", mute.who)):
-        if found := find_personal_data(written):
-            raise MuteError(field, found.rule, "it holds personal data; write about places and events, never about persons")
+    if found := find_personal_data(mute.note):
+        raise MuteError("note", found.rule, "it holds personal data; write about places and events, never about persons")
     return mute
+
+
+def checked_who(who: str) -> str:
+    """Who mutes or ends a mute: a function such as coordinator. Raises MuteError."""
+    if not who.strip() or len(who) > 80:
+        raise MuteError("who", "missing", "say in up to 80 characters which function it is, such as coordinator")
+    if found := find_personal_data(who):
+        raise MuteError("who", found.rule, "it holds personal data; write a function such as coordinator")
+    return who.strip()
 
 
 def hits(mute: Mute, alert: Alert, kin: Kinship) -> bool:
@@ -81,7 +90,16 @@ def hits(mute: Mute, alert: Alert, kin: Kinship) -> bool:
     )
 
 
+def preview(mute: Mute, alerts: Iterable[Alert], kin: Kinship) -> tuple[list[Alert], list[Alert]]:
+    """Which alerts it is about: those that are open, and those of the same days a year ago, give or take three days."""
+    about = [alert for alert in alerts if hits(mute, alert, kin)]
+    begin, end = mute.first_day - _YEAR - _ABOUT, mute.last_day - _YEAR + _ABOUT
+    return [a for a in about if a.state == "open"], [a for a in about if begin <= a.opened_on <= end]
+
+
 def muted_by(alert: Alert, on: date, at: datetime, mutes: Iterable[Mute], kin: Kinship) -> Mute | None:
-    """The mute that holds back what happened to an alert on day `on`, as it stands at `at`; of several the one that lasts longest."""
-    found = [m for m in mutes if m.first_day <= on <= m.last_day and (m.ended_at is None or at < m.ended_at) and hits(m, alert, kin)]
+    """The mute that holds back what happened to an alert on day `on`, as it stands at `at`; of several the longest."""
+    found = [
+        m for m in mutes if m.first_day <= on <= m.last_day and (m.ended_at is None or at < m.ended_at) and hits(m, alert, kin)
+    ]
     return max(found, key=lambda m: (m.last_day, m.mute_id), default=None)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from earlywarning.core.mutes import Mute, MuteError
+from earlywarning.core.mutes import Mute, MuteError, checked_who
 from earlywarning.store import tables as t
 from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.store import Store
@@ -29,6 +29,7 @@ class Mutes:
 
     def end(self, mute_id: str, municipality: str, who: str, at: datetime) -> Mute:
         """End a mute before its last day. Raises MuteError when there is none of that id that lasts."""
+        who = checked_who(who)
         with self._store.writing() as c:
             m = t.mutes.c
             body = c.execute(sa.select(m.body).where(m.mute_id == mute_id, m.municipality == municipality)).scalar()
@@ -53,7 +54,14 @@ class Mutes:
 
     def _log(self, c: sa.Connection, mute: Mute, action: str, who: str, at: datetime) -> None:
         entry = AuditEntry(
-            mute.municipality, at, who, action, mute.mute_id, reason=mute.reason, note=mute.note, body=msgspec.json.encode(mute).decode()
+            mute.municipality,
+            at,
+            who,
+            action,
+            mute.mute_id,
+            reason=mute.reason,
+            note=mute.note,
+            body=msgspec.json.encode(mute).decode(),
         )
         Cases(self._store).keep([], [entry])(c)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from earlywarning.core.alert_record import Alert, Change
+from earlywarning.core.alert_record import Alert, AlertChange, Change
 from earlywarning.core.casework import Casework, Stage
 from earlywarning.core.digests import Happened
 from earlywarning.store import tables as t
@@ -60,6 +60,18 @@ class Sent:
         )
         with self._store.reading() as c:
             return [Happened(*row) for row in c.execute(query)]
+
+    def changes(self, municipality: str, since: date, until: date) -> list[AlertChange]:
+        """What happened to alerts on some local days, each with the alert as it then was, the oldest first."""
+        h, a = t.alert_history.c, t.alerts.c
+        query = (
+            sa.select(h.change, h.changed_on, h.body)
+            .join(t.alerts, a.alert_id == h.alert_id)
+            .where(a.municipality == municipality, h.changed_on.between(since, until))
+            .order_by(h.id)
+        )
+        with self._store.reading() as c:
+            return [AlertChange(change, on, _alert.decode(body)) for change, on, body in c.execute(query)]
 
     def number_before(self, municipality: str, day: date) -> int:
         """Number of the newest entry of what happened before a local day; 0 for none."""

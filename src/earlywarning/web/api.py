@@ -24,6 +24,7 @@ from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
+from earlywarning.web.mutes import MUTES
 
 _MOST_ROWS = 500_000
 _JSON = {"content-type": "application/json"}
@@ -255,6 +256,7 @@ def index(state: State) -> Response[bytes]:
         "/v1/areas",
         "/v1/categories",
         "/v1/events",
+        "/v1/mutes",
         "/openapi.json",
         "/metrics",
         "/readyz",
@@ -362,7 +364,7 @@ def make_app(service: Front) -> Litestar:
     return Litestar(
         [
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi,
+            healthz, readyz, index, openapi, *MUTES,
         ],
         state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
