@@ -1,12 +1,13 @@
 """Dispatch on a real store: what is kept with a batch's changes, and what falls due by the clock, once and in one transaction."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from earlywarning.core.alert_record import Alert, AlertChange
@@ -19,6 +20,7 @@ from earlywarning.store import Store
 from earlywarning.store.cases import Cases
 from earlywarning.store.mutes import Mutes
 from earlywarning.store.outbox import Outbox
+from earlywarning.store.tables import metadata
 from tests.core.routed import TUESDAY, alert, change, mute
 from tests.core.town import CODE, engine, event, feed, register, tree
 
@@ -45,6 +47,28 @@ at_once = "all"
 language = "en"
 """
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(postgresql_url: str) -> Iterator[Store]:
+    """One store for the module: making its schema anew for each test would take most of their time."""
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("create database dispatching")
+    with Store.open(postgresql_url.removesuffix("postgres") + "dispatching", writer=True) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, open for writing."""
+    if request.param == "sqlite":
+        with Store.open(f"sqlite:///{tmp_path / 'store.db'}", writer=True) as opened:
+            yield opened
+        return
+    shared: Store = request.getfixturevalue("on_postgresql")
+    yield shared
+    with shared.writing() as connection:
+        connection.exec_driver_sql(f"truncate {', '.join(metadata.tables)} restart identity")
 
 
 def settings(more: str = "") -> Settings:
