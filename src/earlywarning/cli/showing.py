@@ -21,12 +21,14 @@ from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import KINDS, ORIGINS, schema
+from earlywarning.core.kinship import Kinship
 from earlywarning.core.registers import RegisterError
 from earlywarning.core.tabulate import Selection
 from earlywarning.locale import Language, Names, details, headline, label, note_sentence, sentence
 from earlywarning.locale.catalogue import chance_words, day_words, number_words, text
 from earlywarning.runtimes.assembly import area_register, category_tree, make_engine
 from earlywarning.runtimes.queries import ALERT_COLUMNS, alert_row, count_rows, count_table, span
+from earlywarning.runtimes.recipients import recipients_of
 from earlywarning.settings import Settings, SettingsError, diff_settings, flat_settings, load_settings, parse_settings
 from earlywarning.store import Store
 
@@ -262,6 +264,7 @@ def check_settings(file: Path | None) -> None:
     if problems:
         raise SettingsError(problems, str(path))
     engine = make_engine(settings, datetime.now(UTC))
+    recipients_of(settings, Kinship.from_registers(engine.register, engine.tree))
     print(f"{path}: fine. Version {settings.version}; {len(engine.register.codes)} areas, {len(engine.tree.codes)} categories.")
 
 

@@ -28,6 +28,7 @@ from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
+from earlywarning.web.mutes import MUTES
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
@@ -267,6 +268,7 @@ def index(state: State) -> Response[bytes]:
         "/v1/areas",
         "/v1/categories",
         "/v1/events",
+        "/v1/mutes",
         "/openapi.json",
         "/metrics",
         "/readyz",
@@ -373,7 +375,7 @@ def make_app(service: Front) -> Litestar:
         [
             *ANSWER_ROUTES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi,
+            healthz, readyz, index, openapi, *MUTES,
         ],
         state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
