@@ -12,6 +12,7 @@ from typing import Self
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.areas import AreaRegister
@@ -98,6 +99,11 @@ class Dispatch:
         new = self._new_cases([alerts[i] for i in changed if i not in known], alerts.values())
         cases = known | {case.alert_id: case for case in new}
         return new, self._messages(changes.history, alerts, cases, now)
+
+    def kept_with(self, changes: Changes, now: datetime) -> list[Callable[[Connection], None]]:
+        """What is written in the transaction that keeps the changes: see `of_changes`."""
+        cases, messages = self.of_changes(changes, now)
+        return [self._cases.keep(cases), Outbox(self.store).put(messages)] if cases or messages else []
 
     def _new_cases(self, opened: Sequence[Alert], batch: Iterable[Alert]) -> list[Casework]:
         if not opened:

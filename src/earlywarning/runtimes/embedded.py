@@ -19,7 +19,7 @@ from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.changes import Changes, Ingested
+from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
@@ -27,8 +27,10 @@ from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
+from earlywarning.runtimes.sending import dispatch_of
 from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
 from earlywarning.settings import Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
@@ -49,6 +51,8 @@ class Service:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
         self.answering = Answering(store)
         metrics.registry.register(AnswerMetrics(partial(answered, store)))
+        self.dispatch = dispatch_of(store, settings, engine.register, engine.tree)
+        self._dispatching = DispatchLoop(lambda: [self.dispatch], self.answering.one_at_a_time)
         self.ready = self._behind = False
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
@@ -130,12 +134,23 @@ class Service:
             try:
                 taken, result, letters = take_supplies(self.engine, supplies, now, history=history)
                 changes = self.engine.changes()
-                self.store.commit(changes, letters, source_state)
+                self._commit(changes, letters, source_state)
             except BaseException:
                 self._fell_behind()
                 raise
         self._measure(taken, result, changes, time.perf_counter() - begun)
         return taken
+
+    def _commit(
+        self,
+        changes: Changes,
+        letters: Sequence[DeadLetter] = (),
+        source_state: Mapping[str, str] | None = None,
+        settled: Mapping[int, str] | None = None,
+    ) -> None:
+        """Keep what has changed, and what it sends, in one transaction. Raises StoreError."""
+        also = self.dispatch.kept_with(changes, datetime.now(UTC))
+        self.store.commit(changes, letters, source_state, settled, also)
 
     def _fell_behind(self) -> None:
         """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
@@ -190,7 +205,7 @@ class Service:
                 for i, position in enumerate(decoded.positions):
                     outcome[items[position][0]] = refused.get(i, "replayed")
                 settled = {number: "replayed" for number, words in outcome.items() if words == "replayed"}
-                self.store.commit(self.engine.changes(), settled=settled)
+                self._commit(self.engine.changes(), settled=settled)
             except BaseException:
                 self._fell_behind()
                 raise
@@ -216,7 +231,7 @@ class Service:
                 self.engine.advance(to)
                 changes = self.engine.changes()
                 if changes.alerts or changes.history or changes.clock_day:
-                    self.store.commit(changes)
+                    self._commit(changes)
             except BaseException:
                 self._fell_behind()
                 raise
@@ -233,6 +248,7 @@ class Service:
                 self.engine = engine
             else:
                 self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
+            self.dispatch = dispatch_of(self.store, settings, self.register, self.tree)
             self.settings = settings
             self.store.add_settings_version(settings.version, settings.text, now)
         log.info("settings in force", version=settings.version)
@@ -242,6 +258,7 @@ class Service:
     def start(self, settings_file: Path | None = None) -> None:
         """Start the writer, the clock, the settings watcher and the police feed, as the settings say."""
         self._spawn("writer", self._write)
+        self._dispatching.start()
         if settings_file is not None:
             self._spawn("settings", lambda: watch_settings(settings_file, self._changed, self._broken, self._stop))
         if self.settings.police_feed.enabled:
@@ -260,6 +277,7 @@ class Service:
         self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout=10)
+        self._dispatching.stop()
         self.store.close()
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:

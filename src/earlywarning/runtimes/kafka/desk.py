@@ -24,6 +24,7 @@ from earlywarning.core.data_notes import DataNote
 from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
+from earlywarning.runtimes.dispatching import Dispatch, DispatchLoop
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
 from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
@@ -32,6 +33,7 @@ from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
 from earlywarning.runtimes.learned import answered
+from earlywarning.runtimes.sending import dispatch_of
 from earlywarning.settings import ClusterSettings
 from earlywarning.store import Store, StoreError
 
@@ -106,8 +108,10 @@ class Desk:
         self.cluster, self.store, self.metrics = cluster, store, metrics
         self.published = PublishedSettings()
         self.counters: dict[str, Counter] = {}
+        self.dispatches: dict[str, Dispatch] = {}
         self.answering = Answering(store)
         metrics.registry.register(AnswerMetrics(partial(answered, store)))
+        self._dispatching = DispatchLoop(lambda: list(self.dispatches.values()), self.answering.one_at_a_time)
         self._verdicts: queue.SimpleQueue[VerdictMessage] = queue.SimpleQueue()
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
@@ -132,12 +136,14 @@ class Desk:
     def start(self) -> None:
         """Read from where the store says, in a thread of its own."""
         self._thread.start()
+        self._dispatching.start()
 
     def stop(self) -> None:
         """Let go of store and brokers."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=15)
+        self._dispatching.stop()
         for producer in (self._producer, self._teller):
             if producer is not None:
                 producer.close()
@@ -176,7 +182,13 @@ class Desk:
         for tp in tps:
             kept = self.store.source_state(_place(tp)) if self._what[tp.topic] != SETTINGS else None
             consumer.seek(tp, int(kept or 0))
+        # Who is told of an alert stands in the settings: they are read before anything else.
+        rest = [tp for tp in tps if self._what[tp.topic] != SETTINGS]
+        consumer.pause(*rest)
         while not self._stop.is_set():
+            if rest and all(consumer.position(tp) >= ends[tp] for tp in tps if tp not in rest):
+                consumer.resume(*rest)
+                rest = []
             if not self.caught_up.is_set() and all(consumer.position(tp) >= ends[tp] for tp in tps):
                 self.caught_up.set()
             self._tell()
@@ -207,7 +219,9 @@ class Desk:
                 )
         for municipality, said in gathered.items():
             numbers = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
-            self.store.commit(said.changes(municipality), said.letters, numbers)
+            changes, dispatch = said.changes(municipality), self.dispatches.get(municipality)
+            also = dispatch.kept_with(changes, datetime.now(UTC)) if dispatch is not None else []
+            self.store.commit(changes, said.letters, numbers, also=also)
             self._numbers[municipality] = said.numbers
             self.metrics.count_changes(said.history)
         # Written last: what is read twice is known by its number, or replaces itself.
@@ -270,9 +284,11 @@ class Desk:
             if settings is None:
                 continue
             try:
-                self.counters[settings.municipality.code] = Counter(self, settings)
+                counter = Counter(self, settings)
+                self.dispatches[settings.municipality.code] = dispatch_of(self.store, settings, counter.register, counter.tree)
+                self.counters[settings.municipality.code] = counter
                 self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 self.metrics.settings_errors.inc()
                 log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
 
