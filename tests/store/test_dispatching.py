@@ -244,7 +244,7 @@ def test_what_was_gathered_comes_in_the_digest_before_the_meeting_and_once(store
     assert (digest.first_day, digest.last_day) == (date(2026, 2, 25), date(2026, 3, 4))
     assert digest.meeting == datetime(2026, 3, 5, 8, tzinfo=UTC)
     dispatch(store).tick(wednesday + timedelta(days=7))
-    first, second = digests(store, "coordination")
+    _, second = digests(store, "coordination")
     assert (second.alerts, [c.alert.alert_id for c in second.ongoing]) == ([], [one.alert_id])
 
 
@@ -483,4 +483,3 @@ def test_the_loop_keeps_what_is_due_and_goes_on_after_an_error(store: Store) -> 
     assert looked.wait(10)
     loop.stop()
     assert len(digests(store, "coordination")) == 1
-
