@@ -1,5 +1,6 @@
 """Dispatch on a real store: what is kept with a batch's changes, and what falls due by the clock, once and in one transaction."""
 
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -9,6 +10,9 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.casework import Answer, answer
@@ -22,7 +26,7 @@ from earlywarning.store.mutes import Mutes
 from earlywarning.store.outbox import Outbox
 from earlywarning.store.tables import metadata
 from tests.core.routed import TUESDAY, alert, change, mute
-from tests.core.town import CODE, engine, event, feed, register, tree
+from tests.core.town import CODE, NOW, engine, event, feed, history, register, surge, tree
 
 TEXT = f"""
 [municipality]
@@ -483,3 +487,68 @@ def test_the_loop_keeps_what_is_due_and_goes_on_after_an_error(store: Store) -> 
     assert looked.wait(10)
     loop.stop()
     assert len(digests(store, "coordination")) == 1
+
+
+# ---- as a whole -------------------------------------------------------------------------------------------------------------
+
+
+def test_alerts_that_an_engine_raises_are_gathered_and_old_ones_are_not(store: Store) -> None:
+    """The same events taken as they come, and years later: the same casework, but only the first has a digest with news."""
+    now_running, later = dispatch(store), dispatch(store)
+    town = engine()
+    for events in (history(5, days=440), surge(440)):
+        town.ingest(events, NOW)
+        changes = town.changes()
+        opened = [h for h in changes.history if h.change == "opened"]
+        at = opened[-1].alert.opened_at if opened else TUESDAY
+        cases, messages = now_running.of_changes(changes, at)
+        assert later.of_changes(changes, at + timedelta(days=900)) == (cases, [])
+        store.commit(changes, also=[Cases(store).keep(cases), Outbox(store).put(messages)])
+    now_running.tick(at)
+    now_running.tick(at + timedelta(days=7))
+    (digest,) = digests(store, "coordination")
+    assert opened[-1].alert.alert_id in {c.alert.alert_id for c in digest.alerts}
+    assert {c.alert_id for c in Cases(store).every(CODE)} == {a.alert_id for a in store.alerts()}
+
+
+STEPS = st.lists(st.sampled_from(("open", "updated", "withdrawn", "reopened", "settled", "again", "tick", "seen")), max_size=14)
+_numbers = itertools.count(1_000)
+
+
+@settings_of_hypothesis(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+)
+@given(steps=STEPS)
+def test_nobody_is_told_twice_whatever_comes_in_whatever_order(store: Store, steps: list[str]) -> None:
+    """An opening and an end are told once to each; after an acknowledgement nothing is escalated."""
+    one, at = severe(number := next(_numbers), areas=("A4",)), TUESDAY
+    last: Changes | None = None
+    seen_at: datetime | None = None
+    opened = 0
+    for step in steps:
+        at += HOUR
+        d = dispatch(store)
+        if step == "tick":
+            d.tick(at)
+        elif step == "seen":
+            known = Cases(store).of([one.alert_id])
+            if known and seen_at is None:
+                acknowledge(store, one, at)
+                seen_at = at
+        elif step == "again" and last is not None:
+            cases, messages = d.of_changes(last, at)
+            store.commit(None, also=[Cases(store).keep(cases), Outbox(store).put(messages)])
+        elif step in ("open", "updated", "settled") or (step in ("withdrawn", "reopened") and opened):
+            what = "opened" if step == "open" else step
+            opened += step == "open"
+            last = batch(change(what, one))  # type: ignore[arg-type]  # of a change
+            take(d, change(what, one), now=at)  # type: ignore[arg-type]  # likewise
+            last = None if step in ("withdrawn", "reopened") else last
+    kept = [w.message for w in Outbox(store).messages(alert_id=one.alert_id)]
+    told_of = [(m.recipient, msgspec.json.decode(m.body, type=AlertContent).change) for m in kept if m.kind == "alert"]
+    for what in ("opened", "settled"):
+        names = [name for name, change_told in told_of if change_told == what]
+        assert len(names) == len(set(names)), number
+    escalated = [m for m in kept if m.kind == "escalation"]
+    assert len(escalated) <= 1
+    assert all(seen_at is None or m.created_at <= seen_at for m in escalated)

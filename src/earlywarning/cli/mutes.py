@@ -40,7 +40,9 @@ def add_mute(settings_file: Path | None, words: MuteWords, to: str, wanted: Lang
     console.print(said["sentence"], markup=False, soft_wrap=True)
     for key in ("open", "last_year"):
         alerts = said[key]
-        console.print(counted_text(language, f"mute_{key}", len(alerts), "route"), markup=False, soft_wrap=True)
+        none = text(language, f"mute_{key}_none", "route")
+        heading = counted_text(language, f"mute_{key}", len(alerts), "route") if alerts else none
+        console.print(heading, markup=False, soft_wrap=True)
         for alert in alerts:
             console.print(f"  {alert['opened_on']}  {alert['alert_id']}  {alert['headline']}", markup=False, soft_wrap=True)
     if only_preview:

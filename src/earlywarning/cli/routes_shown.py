@@ -18,7 +18,7 @@ from earlywarning.core.rhythms import local_day
 from earlywarning.core.routing import Recipient
 from earlywarning.locale import Language, Names, label
 from earlywarning.locale.catalogue import list_words, text
-from earlywarning.locale.routes import time_words
+from earlywarning.locale.routes import about_words, time_words
 from earlywarning.runtimes.assembly import area_register, category_tree
 from earlywarning.runtimes.dry_run import COLUMNS, Row, dry_run, gathered
 from earlywarning.runtimes.recipients import meeting_of, recipients_of, report_rhythm
@@ -57,7 +57,7 @@ def list_routes(settings_file: Path | None, form: Literal["table", "json"], want
         onward = f"{r.escalates_to} ({round(r.escalate_after.total_seconds() / 3600)} h)" if r.escalates_to else "-"
         hours = f" {r.hours[0]}-{r.hours[1] or 24}" if r.hours else ""
         told = text(language, f"at_once_{r.at_once}", "route") + hours
-        table.add_row(f"{r.name}\n{r.role}", r.channel, Text(_about(r, names, language)), told, digest, onward)
+        table.add_row(f"{r.name}\n{r.role}", r.channel, Text(about_words(r, names, language)), told, digest, onward)
     for name, reporter in settings.reporters.items():
         rhythms = [x for x in (report_rhythm(settings, reporter.receipt), report_rhythm(settings, reporter.led_to)) if x]
         digest = time_words(min(x.next(now) for x in rhythms), language, timezone) if rhythms else text(language, "never", "route")
@@ -75,18 +75,6 @@ def _as_record(r: Recipient, now: datetime) -> dict[str, Any]:
         "next_digest": r.digest.next(now).isoformat() if r.digest else None, "escalates_to": r.escalates_to,
         "escalate_after_hours": r.escalate_after.total_seconds() / 3600,
     }  # fmt: skip
-
-
-def _about(r: Recipient, names: Names, language: Language) -> str:
-    parts = [
-        list_words([names.area(c, language) for c in r.areas], language) if r.areas else text(language, "all_areas", "route"),
-        list_words([names.category_inside(c, language) for c in r.categories], language)
-        if r.categories
-        else text(language, "all_categories", "route"),
-    ]
-    if r.tendencies:
-        parts.append(list_words([label(t, language) for t in sorted(r.tendencies)], language))
-    return "; ".join(parts)
 
 
 def _without_severe(recipients: list[Recipient], kin: Kinship, names: Names, language: Language) -> str:

@@ -146,7 +146,7 @@ def _decide(
     if (why := mismatch(alert, recipient, kin)) is not None:
         return decided("none", why)
     if change.change not in NEWS or told:
-        return gathered()
+        return gathered(muted_by(alert, alert.opened_on, now, mutes, kin))
     if alert.tendency == SEVERE and recipient.at_once != "none":
         return sent("severe", waits=False)
     if (mute := muted_by(alert, change.on, now, mutes, kin)) is not None:

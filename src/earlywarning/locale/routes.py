@@ -4,8 +4,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from earlywarning.core.mutes import Mute
-from earlywarning.core.routing import Decision, Escalation
-from earlywarning.locale.catalogue import Language, day_words, list_words, text
+from earlywarning.core.routing import Decision, Escalation, Recipient
+from earlywarning.locale.catalogue import Language, day_words, label, list_words, text
 from earlywarning.locale.names import Names
 
 
@@ -24,6 +24,30 @@ def route_sentence(decision: Decision, language: Language, timezone: str) -> str
 def escalation_sentence(escalation: Escalation, language: Language, timezone: str) -> str:
     """Who did not acknowledge an alert that now goes to someone else."""
     return text(language, "escalated", "route", of=escalation.of, since=time_words(escalation.since, language, timezone))
+
+
+def about_words(recipient: Recipient, names: Names, language: Language) -> str:
+    """What a recipient hears of: areas, categories, and tendencies where not all of them."""
+    areas = [names.area(code, language) for code in recipient.areas]
+    categories = [names.category_inside(code, language) for code in recipient.categories]
+    parts = [
+        list_words(areas, language) if areas else text(language, "all_areas", "route"),
+        list_words(categories, language) if categories else text(language, "all_categories", "route"),
+    ]
+    if recipient.tendencies:
+        parts.append(list_words([label(t, language) for t in sorted(recipient.tendencies)], language))
+    return "; ".join(parts)
+
+
+def recipient_words(recipient: Recipient, names: Names, language: Language) -> str:
+    """Why a message goes to a recipient, to stand at its end."""
+    about = about_words(recipient, names, language)
+    return text(language, "to_recipient", "route", name=recipient.name, role=recipient.role, about=about)
+
+
+def reporter_words(name: str, source: str, language: Language) -> str:
+    """Why a message goes to a reporter, to stand at its end."""
+    return text(language, "to_reporter", "route", name=name, source=source)
 
 
 def mute_sentence(mute: Mute, names: Names, language: Language) -> str:

@@ -217,8 +217,9 @@ class Dispatch:
         alerts = {a.alert_id: a for a in self.store.alerts(municipality=self.municipality, states=("open",))}
         worked = self._sent.cases(self.municipality, CHAIN, ("open", "settled", "withdrawn"))
         alerts |= {a.alert_id: a for _, a in worked}
-        alerts |= self._sent.alerts([h.alert_id for h in happened if h.alert_id not in alerts])
         first_day, last_day = local_day(place.at, self._rules.timezone), local_day(last, self._rules.timezone)
+        recent = [h.alert_id for h in happened if (first_day - h.on).days <= self._rules.send_within]
+        alerts |= self._sent.alerts([i for i in dict.fromkeys(recent) if i not in alerts])
         content = digest(
             happened, alerts, self._cases.of(list(alerts)), recipient, self._mutes.every(self.municipality), self.kin,
             first_day=first_day, last_day=last_day, at=now, send_within=self._rules.send_within, meeting=self._meeting.next(last),

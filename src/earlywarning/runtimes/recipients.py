@@ -5,6 +5,8 @@ from datetime import timedelta
 from earlywarning.core.kinship import Kinship
 from earlywarning.core.rhythms import Rhythm, daily, day_before, weekly
 from earlywarning.core.routing import Recipient, Rules
+from earlywarning.locale import Names
+from earlywarning.locale.routes import recipient_words, reporter_words
 from earlywarning.settings import Settings, SettingsError
 from earlywarning.settings_routing import Recipient as RecipientSection
 from earlywarning.settings_routing import hours_of
@@ -23,6 +25,18 @@ def recipients_of(settings: Settings, kin: Kinship) -> list[Recipient]:
     if problems:
         raise SettingsError(problems)
     return [_recipient(name, section, settings) for name, section in settings.recipients.items()]
+
+
+def addressee(settings: Settings, name: str, kin: Kinship, names: Names) -> tuple[str, str] | None:
+    """Address of a recipient or reporter, and why they get what they get, in their language; None for an unknown name."""
+    if name in settings.recipients:
+        recipient = next(r for r in recipients_of(settings, kin) if r.name == name)
+        return settings.recipients[name].address, recipient_words(recipient, names, recipient.language)
+    if name in settings.reporters:
+        reporter = settings.reporters[name]
+        language = reporter.language or settings.municipality.language
+        return reporter.address, reporter_words(name, reporter.source, language)
+    return None
 
 
 def meeting_of(settings: Settings) -> Rhythm:

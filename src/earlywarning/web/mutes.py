@@ -1,11 +1,11 @@
 """The HTTP API of mutes: list them, make or preview one, end one."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
 
 from earlywarning.core.mutes import MuteError
@@ -31,12 +31,13 @@ def _place(state: State, wanted: Language | None) -> tuple[Front, Names, Languag
     return service, Names.from_registers(service.register, service.tree), wanted or service.settings.municipality.language
 
 
-@get("/v1/mutes", summary="List mutes", tags=["mutes"], sync_to_thread=True)
-def list_mutes(state: State, over: bool = False, language: Language | None = None) -> Response[bytes]:
+@get("/v1/mutes", summary="List mutes", tags=["mutes"])
+async def list_mutes(state: State, over: bool = False, language: Language | None = None) -> Response[bytes]:
     """Mutes that last or are still to come; over: also those that are over or were ended."""
     service, names, words = _place(state, language)
     today = local_day(datetime.now(UTC), service.settings.municipality.timezone)
-    mutes = Mutes(service.store).every(service.register.municipality, None if over else today)
+    own = service.register.municipality
+    mutes = await asyncio.to_thread(lambda: Mutes(service.store).every(own, None if over else today))
     return _json({"mutes": [shown_mute(m, names, words) for m in mutes if over or m.ended_at is None]})
 
 
@@ -49,7 +50,7 @@ async def make_mute(
     timezone = service.settings.municipality.timezone
     try:
         said = msgspec.json.decode(await request.body(), type=MuteWords)
-        result = await sync_to_thread(
+        result = await asyncio.to_thread(
             lambda: mute(service.store, service.register, service.tree, said, datetime.now(UTC), timezone, keep=not preview)
         )
     except msgspec.DecodeError as error:
@@ -68,7 +69,7 @@ async def end_mute(
     try:
         who = msgspec.json.decode(await request.body(), type=_Ends).who
         own = service.register.municipality
-        ended = await sync_to_thread(lambda: Mutes(service.store).end(mute_id, own, who, datetime.now(UTC)))
+        ended = await asyncio.to_thread(lambda: Mutes(service.store).end(mute_id, own, who, datetime.now(UTC)))
     except msgspec.DecodeError as error:
         return _json({"problem": f"the body does not say who ends it: {error}"}, 400)
     except MuteError as error:
