@@ -21,8 +21,8 @@ from earlywarning.settings import (
     flat_settings,
     load_settings,
     parse_settings,
-    watch_settings,
 )
+from earlywarning.settings_watch import watch_settings
 
 SMALLEST = '[municipality]\ncode = "0380"\nname = "Uppsala"\n'
 MAPPING = (

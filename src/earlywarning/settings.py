@@ -1,15 +1,14 @@
 """Settings: one TOML file becomes one checked value; all errors at once, each with its key and what is allowed."""
 
 import hashlib
-import threading
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_answers import Answers
 from earlywarning.settings_sections import (
     Alerts,
     Budget,
@@ -38,6 +37,7 @@ from earlywarning.settings_text import (
 
 __all__ = [
     "Alerts",
+    "Answers",
     "Budget",
     "Calendar",
     "CalendarEvent",
@@ -59,7 +59,7 @@ __all__ = [
     "load_cluster_settings",
     "load_settings",
     "parse_settings",
-    "watch_settings",
+    "parse_settings_bytes",
     "with_values",
 ]
 
@@ -83,6 +83,7 @@ class Settings(Section, frozen=True, kw_only=True):
     detection: Detection = Detection()
     alerts: Alerts = Alerts()
     budget: Budget = Budget()
+    answers: Answers = Answers()
     calendar: Calendar = Calendar()
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
@@ -136,6 +137,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "detection": Detection,
     "alerts": Alerts,
     "budget": Budget,
+    "answers": Answers,
     "calendar": Calendar,
     "police_feed": PoliceFeed,
     "kafka": Kafka,
@@ -148,10 +150,11 @@ def load_settings(path: Path) -> Settings:
         data = path.read_bytes()
     except OSError as error:
         raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
-    return _parse_bytes(data, path)
+    return parse_settings_bytes(data, path)
 
 
-def _parse_bytes(data: bytes, path: Path) -> Settings:
+def parse_settings_bytes(data: bytes, path: Path) -> Settings:
+    """Check the content of a settings file. Raises SettingsError with every error in it."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -345,49 +348,3 @@ def flat_settings(settings: Settings) -> dict[str, str]:
 def _flat(settings: Settings) -> dict[str, str]:
     tree = msgspec.to_builtins(settings, enc_hook=str)
     return flatten({key: value for key, value in tree.items() if key not in ("text", "folder")})
-
-
-def watch_settings(
-    path: Path,
-    on_change: Callable[[Settings], None],
-    on_error: Callable[[SettingsError], None],
-    stop: threading.Event,
-) -> None:
-    """Call on_change with each new, valid content of the file until `stop`; a broken file goes to on_error.
-
-    Watches the folder, and looks every half second besides: so editors which replace the file are noticed, and links
-    whose target changes as well. A file that is away for a while, as between two steps of an editor, is waited for.
-    """
-    from watchfiles import watch  # noqa: PLC0415  # starts threads of its own: only where watching is wanted
-
-    def content() -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError:
-            return b""
-
-    last = content()
-    # The store often lies in the same folder and changes with every event: only the settings file wakes this up.
-    rounds = watch(
-        path.parent,
-        watch_filter=lambda _, changed: Path(changed).name == path.name,
-        stop_event=stop,
-        recursive=False,
-        debounce=200,
-        rust_timeout=500,
-        yield_on_timeout=True,
-    )
-    for _ in rounds:
-        now = content()
-        if stop.is_set():
-            return
-        # An empty file is one that is just being written.
-        if not now or now == last:
-            continue
-        last = now
-        try:
-            settings = _parse_bytes(now, path)
-        except SettingsError as error:
-            on_error(error)
-        else:
-            on_change(settings)

@@ -207,6 +207,12 @@ class Cluster:
         self.desk = Desk.open(self.settings)
         self.desk.start()
 
+    def reopen_desk(self) -> None:
+        """End the desk, and start one in its place."""
+        self.desk.stop()
+        self.desk = Desk.open(self.settings)
+        self.desk.start()
+
     def publish(self, folders: Sequence[Path]) -> None:
         """Settings of municipalities, for all workers."""
         with Producer(self.settings) as producer:

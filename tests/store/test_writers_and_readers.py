@@ -139,7 +139,7 @@ def test_a_commit_during_which_the_lock_is_lost_keeps_nothing(store: Store, url:
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_commit_holds_the_database_from_its_start(store: Store, tmp_path: Path) -> None:
     """So that a program that heeds no lock, such as the sqlite3 shell, waits, and does not break a commit midway."""
-    with store._writing():
+    with store.writing():
         shell = sqlite3.connect(tmp_path / "store.db", timeout=0, isolation_level=None)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             shell.execute("begin immediate")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -16,15 +17,21 @@ import structlog
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
+from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.learned import answered
+from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
-from earlywarning.settings import Settings, SettingsError, watch_settings
+from earlywarning.settings import Settings, SettingsError
+from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
@@ -40,6 +47,8 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
+        self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
         self.ready = self._behind = False
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
@@ -79,6 +88,10 @@ class Service:
         return self.engine.calendar
 
     @property
+    def links(self) -> Links:
+        return links_of(self.settings, self.store)
+
+    @property
     def tree(self) -> CategoryTree:
         return self.engine.tree
 
@@ -93,7 +106,8 @@ class Service:
         noted = {a.alert_id: last_noted(self.store.history(a.alert_id)) for a in alerts}
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
-        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened)
+        verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
+        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -181,6 +195,16 @@ class Service:
                 self._fell_behind()
                 raise
         return outcome
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group. Raises AnswerError, StoreError."""
+        with self._writing:
+            self._catch_up()
+            try:
+                return self.answering.take(said, self.register.municipality, self.engine.answer)
+            except StoreError:
+                self._fell_behind()
+                raise
 
     # ---- time and settings ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Keeps what the engine changes, in one transaction, on SQLite or PostgreSQL; and reads it back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from threading import Lock
@@ -44,7 +44,7 @@ class Store:
     def __init__(self, engine: sa.Engine, lock: WriterLock | None) -> None:
         self._engine, self._lock = engine, lock
         self._shown = engine.url.render_as_string(hide_password=True)
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._one_at_a_time = Lock()  # the writer's threads
 
     @classmethod
@@ -84,7 +84,8 @@ class Store:
         self.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection to read on, in one transaction. Raises StoreError."""
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -92,7 +93,8 @@ class Store:
             raise StoreError(advice(self._shown, error)) from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
+        """The connection to write on, in one transaction that is kept whole or not at all. Raises StoreError."""
         if self._lock is None:
             raise StoreError(f"the store {self._shown} was opened for reading; open it with writer=True to write")
         try:
@@ -103,7 +105,7 @@ class Store:
 
     def ping(self) -> None:
         """Raises StoreError when the store does not answer."""
-        with self._reading() as c:
+        with self.reading() as c:
             c.execute(sa.select(sa.func.count()).select_from(t.engine_state))
 
     # ---- writing --------------------------------------------------------------------------------------------------
@@ -114,19 +116,26 @@ class Store:
         dead_letters: Sequence[DeadLetter] = (),
         source_state: Mapping[str, str] | None = None,
         settled: Mapping[int, str] | None = None,
+        also: Sequence[Callable[[sa.Connection], None]] = (),
     ) -> None:
-        """Keep all of it in one transaction, or nothing. settled: what became of dead letters, by their number."""
+        """Keep all of it in one transaction, or nothing.
+
+        settled: what became of dead letters, by their number. also: what else is written in the same transaction (cases.py,
+        outbox.py), after the changes.
+        """
         now = datetime.now(UTC)
-        with self._writing() as c:
+        with self.writing() as c:
             if changes is not None:
                 self._keep_changes(c, changes)
             if dead_letters:
                 self._keep_dead_letters(c, dead_letters)
             for name, body in (source_state or {}).items():
-                self._upsert(c, t.source_state, [{"name": name, "body": body}])
+                self.upsert(c, t.source_state, [{"name": name, "body": body}])
             if settled:
                 outcomes = [{"number": number, "outcome": state, "at": now} for number, state in settled.items()]
                 c.execute(_SETTLE, outcomes)
+            for write in also:
+                write(c)
 
     def _keep_changes(self, c: sa.Connection, changes: Changes) -> None:
         municipality = changes.municipality
@@ -135,9 +144,9 @@ class Store:
                 {"municipality": municipality, "day": day, "page": page, "events": changes.page_events[day]}
                 for day, page in changes.pages.items()
             ]
-            self._upsert(c, t.pages, rows)
+            self.upsert(c, t.pages, rows)
         if changes.alerts:
-            self._upsert(c, t.alerts, [_alert_row(a) for a in changes.alerts])
+            self.upsert(c, t.alerts, [_alert_row(a) for a in changes.alerts])
         if changes.history:
             c.execute(
                 t.alert_history.insert(),
@@ -148,10 +157,10 @@ class Store:
             )
         if changes.notes:
             names = [column.name for column in t.data_notes.columns if column.name != "body"]
-            self._upsert(c, t.data_notes, [{**{n: getattr(note, n) for n in names}, "body": _json(note)} for note in changes.notes])
+            self.upsert(c, t.data_notes, [{**{n: getattr(note, n) for n in names}, "body": _json(note)} for note in changes.notes])
         if changes.clock_day:
             state = {"municipality": municipality, "clock_day": changes.clock_day, "clock_hour": changes.clock_hour}
-            self._upsert(c, t.engine_state, [state])
+            self.upsert(c, t.engine_state, [state])
 
     def _keep_dead_letters(self, c: sa.Connection, letters: Sequence[DeadLetter]) -> None:
         """A file fed again brings the same dead letters again: those that still wait are not kept twice."""
@@ -171,15 +180,16 @@ class Store:
         if new:
             c.execute(t.dead_letters.insert(), new)
 
-    def _upsert(self, c: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        statement = self._insert(table)
+    def upsert(self, c: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Put rows in, in place of those with the same primary key."""
+        statement = self.insert(table)
         keys = [column.name for column in table.primary_key]
         values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
         c.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
     def add_settings_version(self, version: str, text: str, at: datetime) -> int:
         """Keep settings that are put in force; returns their number. The same text as the last is not kept twice."""
-        with self._writing() as c:
+        with self.writing() as c:
             s = t.settings_versions.c
             last = c.execute(sa.select(s.number, s.version, s.text).order_by(s.number.desc()).limit(1)).first()
             if last is not None and (last.version, last.text) == (version, text):
@@ -204,21 +214,21 @@ class Store:
             query = query.where(p.day >= first_day)
         if last_day is not None:
             query = query.where(p.day <= last_day)
-        with self._reading() as c:
+        with self.reading() as c:
             for row in c.execute(query):
                 yield row[0], row[1]
 
     def page_span(self, municipality: str) -> tuple[int, int] | None:
         """First and last day that have a page."""
         p = t.pages.c
-        with self._reading() as c:
+        with self.reading() as c:
             row = c.execute(sa.select(sa.func.min(p.day), sa.func.max(p.day)).where(p.municipality == municipality)).one()
         return None if row[0] is None else (row[0], row[1])
 
     def engine_state(self, municipality: str) -> tuple[int, int] | None:
         """(clock day, clock hour) at the last commit."""
         e = t.engine_state.c
-        with self._reading() as c:
+        with self.reading() as c:
             row = c.execute(sa.select(e.clock_day, e.clock_hour).where(e.municipality == municipality)).first()
         return None if row is None else (row[0], row[1])
 
@@ -242,26 +252,26 @@ class Store:
             query = query.where(a.opened_on >= since)
         if until is not None:
             query = query.where(a.opened_on <= until)
-        with self._reading() as c:
+        with self.reading() as c:
             return [_read_alert(body) for body in c.execute(query.limit(limit)).scalars()]
 
     def opening_days(self, municipality: str) -> list[date]:
         """Days on which alerts about counts were opened."""
         a = t.alerts.c
         query = sa.select(a.opened_on).where(a.municipality == municipality, a.tendency.in_(SCANNED)).distinct()
-        with self._reading() as c:
+        with self.reading() as c:
             return list(c.execute(query.order_by(a.opened_on)).scalars())
 
     def alert(self, alert_id: str) -> Alert | None:
         """One alert, None when there is none of that id."""
-        with self._reading() as c:
+        with self.reading() as c:
             body = c.execute(sa.select(t.alerts.c.body).where(t.alerts.c.alert_id == alert_id)).scalar()
         return None if body is None else _read_alert(body)
 
     def alert_counts(self) -> list[tuple[str, str, int]]:
         """(tendency, state, how many)."""
         a = t.alerts.c
-        with self._reading() as c:
+        with self.reading() as c:
             rows = c.execute(sa.select(a.tendency, a.state, sa.func.count()).group_by(a.tendency, a.state))
             return [(r[0], r[1], r[2]) for r in rows]
 
@@ -269,7 +279,7 @@ class Store:
         """An alert's changes, the oldest first."""
         h = t.alert_history.c
         query = sa.select(h.change, h.changed_on, h.body).where(h.alert_id == alert_id).order_by(h.id)
-        with self._reading() as c:
+        with self.reading() as c:
             return [AlertChange(r[0], r[1], _read_alert(r[2])) for r in c.execute(query)]
 
     def data_notes(
@@ -284,7 +294,7 @@ class Store:
             query = query.where(n.noted_on >= since)
         if until is not None:
             query = query.where(n.noted_on <= until)
-        with self._reading() as c:
+        with self.reading() as c:
             return [_note_decoder.decode(body) for body in c.execute(query).scalars()]
 
     def dead_letters(
@@ -303,7 +313,7 @@ class Store:
         for given, column in ((state, d.state), (municipality, d.municipality), (rule, d.rule), (source, d.source)):
             if given is not None:
                 query = query.where(column == given)
-        with self._reading() as c:
+        with self.reading() as c:
             rows = c.execute(query).mappings().all()
         names = [f.name for f in msgspec.structs.fields(DeadLetter)]
         return [
@@ -322,19 +332,19 @@ class Store:
         source = sa.func.coalesce(d.source, "")
         n = sa.func.count()
         query = sa.select(d.rule, d.field, source, d.state, n).group_by(d.rule, d.field, source, d.state).order_by(n.desc())
-        with self._reading() as c:
+        with self.reading() as c:
             return [(r[0], r[1], r[2], r[3], r[4]) for r in c.execute(query)]
 
     def settings_versions(self) -> list[tuple[int, str, datetime, str]]:
         """(number, version, put in force at, text), the oldest first."""
         s = t.settings_versions.c
-        with self._reading() as c:
+        with self.reading() as c:
             rows = c.execute(sa.select(s.number, s.version, s.applied_at, s.text).order_by(s.number))
             return [(r[0], r[1], r[2], r[3]) for r in rows]
 
     def source_state(self, name: str) -> str | None:
         """What a source keeps between runs."""
-        with self._reading() as c:
+        with self.reading() as c:
             return c.execute(sa.select(t.source_state.c.body).where(t.source_state.c.name == name)).scalar()
 
 

@@ -146,3 +146,82 @@ source_state = Table(
     Column("name", String(64), primary_key=True),
     Column("body", Text, nullable=False),
 )
+
+casework = Table(
+    "casework",
+    metadata,
+    Column("alert_id", String(64), primary_key=True),
+    Column("municipality", String(12), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("assessment", String(16)),
+    Column("opened_at", Instant, nullable=False),
+    Column("acknowledged_at", Instant),
+    Column("revision", Integer, nullable=False),
+    Column("body", Text, nullable=False),  # the whole Casework as JSON
+    Index("ix_casework_stage", "municipality", "stage"),
+)
+
+# Rows are only ever added: triggers refuse to change one, and to delete one that is younger than two years.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("municipality", String(12), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(96), nullable=False),  # an alert's id, or what else was changed
+    Column("answer_id", String(64)),  # of an answer that was taken
+    Column("reason", String(64), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON: the answer, or what was refused and why
+    Index("ix_audit_subject", "subject", "id"),
+    Index("ix_audit_at", "municipality", "at"),
+    Index("ix_audit_answer", "answer_id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("municipality", String(12), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("recipient", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("alert_id", String(64), nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, delivered, dead, dropped
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("problem", Text, nullable=False),  # of the last attempt
+    Index("ix_outbox_due", "state", "channel", "next_at"),
+    Index("ix_outbox_alert", "channel", "alert_id", "id"),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("mute_id", String(32), primary_key=True),
+    Column("municipality", String(12), nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("body", Text, nullable=False),  # JSON: areas, categories, reason, who and when
+    Column("ended_at", Instant),
+    Index("ix_mutes_days", "municipality", "last_day"),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("municipality", String(12), nullable=False),
+    Column("version", String(12), nullable=False),
+    Column("applied_at", Instant, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("body", Text, nullable=False),  # the whole action plan as JSON
+    Index("ix_plans_municipality", "municipality", "number"),
+)

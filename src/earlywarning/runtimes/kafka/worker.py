@@ -21,9 +21,11 @@ import structlog
 from aiokafka.errors import IllegalStateError
 from aiokafka.errors import KafkaError as ClientError
 
+from earlywarning.core.casework import Verdict
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.kafka.application import make_app
 from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.kafka.feedback import VerdictMessage, follow_verdicts
 from earlywarning.runtimes.kafka.health import serve_health
 from earlywarning.runtimes.kafka.messages import Arrived
 from earlywarning.runtimes.kafka.municipality import Municipality, Step
@@ -70,6 +72,8 @@ class Worker:
         self.published = PublishedSettings()
         self._settings_known = asyncio.Event()
         self._changed: deque[str] = deque()
+        self._verdicts: dict[str, list[Verdict]] = {}
+        self._explained: deque[str] = deque()  # municipalities of which verdicts have come since
         self._keys: dict[str, set[bytes]] = {}
         self._generation = 0
         self._engines = ThreadPoolExecutor(1, thread_name_prefix="engines")
@@ -82,7 +86,7 @@ class Worker:
         names = [topic_name(self.cluster.kafka, topic) for topic in EVENTS]
         source = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self.app.agent(source, concurrency=1, name="events")(self._read)
-        for task in (self._work, self._settle, self._watch, self._look, self._follow, self._serve):
+        for task in (self._work, self._settle, self._watch, self._look, self._follow, self._listen, self._serve):
             self.app.task(self._guarded(task))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.table.on_recover(self._recovered)
@@ -151,6 +155,8 @@ class Worker:
         while True:
             while self._changed:
                 await self._configure(self._changed.popleft())
+            while self._explained:
+                await self._heed(self._explained.popleft())
             worked = self.reader.active and await self._take()
             now = time.monotonic()
             if self.reader.active and now - ticked > TICK and self.cluster.kafka.clock == "wall":
@@ -215,6 +221,8 @@ class Worker:
             made = await self._in_thread(lambda: Municipality.restore(settings, records, datetime.now(UTC)))
             self.open[code] = made
             self.metrics.rebuild.observe(time.monotonic() - begun)
+            if code in self._verdicts:
+                self._explained.append(code)
             await self.outlet.hand_on(made, list(made.journal.entry.outgoing))
         return self.open[code]
 
@@ -231,6 +239,14 @@ class Worker:
             self.metrics.settings_errors.inc()
             log.error("settings refused", municipality=code, problem=str(error))
             self.published.of[code] = municipality.settings
+
+    async def _heed(self, code: str) -> None:
+        """Have an engine heed what the group has explained; one that is not there yet does when it is rebuilt."""
+        municipality, generation = self.open.get(code), self._generation
+        if municipality is not None and self.reader.active:
+            step = await self._in_thread(partial(municipality.heed, list(self._verdicts[code])))
+            if step is not None:
+                await self._keep(generation, code, municipality, [step], [])
 
     async def _tick(self) -> None:
         """Close days that are over by the wall clock, of all of whom nothing waits to be read."""
@@ -341,6 +357,14 @@ class Worker:
             self._wake.set()
 
         await follow_settings(self.cluster, self.published, self._settings_known.set, changed)
+
+    async def _listen(self) -> None:
+        async def heard(said: VerdictMessage) -> None:
+            self._verdicts.setdefault(said.municipality, []).append(said.verdict)
+            self._explained.append(said.municipality)
+            self._wake.set()
+
+        await follow_verdicts(self.cluster, heard)
 
     async def _serve(self) -> None:
         k = self.cluster.kafka
