@@ -112,7 +112,8 @@ def test_killed_twenty_times_with_every_message_twice_and_the_broker_away_it_giv
         for _ in range(2):
             cluster.start_worker()
         for kill in range(KILLS):
-            time.sleep(rng.uniform(0.5, 11.0))  # while the group settles, and while it works
+            # While the group settles, for which it waits for six seconds, and in every third round while it works.
+            time.sleep(rng.uniform(7.0, 10.0) if kill % 3 == 2 else rng.uniform(0.3, 4.0))
             if kill == 5:
                 cluster.start_worker()  # one is added on the way ...
             if kill == 10:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -221,14 +222,15 @@ def test_over_tls_with_a_password_and_not_without_them(tmp_path: Path, town: Pat
     secure = 'security = "sasl_ssl"\nusername = "worker"\npassword_file = "{}"\nca_file = "{}"\nclock = "events"\n'
     cluster = None
     try:
-        wrong = tmp_path / "wrong.toml"
         (tmp_path / "wrong").write_text("guessed")
-        lines = f'[kafka]\nbrokers = "127.0.0.1:{port}"\n'
-        for settings in (secure.format("wrong", "ca.pem"), secure.format("password", "").replace('ca_file = ""\n', ""), ""):
-            wrong.write_text(lines + settings)
-            said = _earlywarning("topics", "check", "--settings", wrong, fine=False)
-            assert "guessed" not in said
-            assert "worker-word" not in said
+        refused = (secure.format("wrong", "ca.pem"), secure.format("password", "").replace('ca_file = ""\n', ""), "")
+        files = [tmp_path / f"wrong{i}.toml" for i in range(len(refused))]
+        for file, settings in zip(files, refused, strict=True):
+            file.write_text(f'[kafka]\nbrokers = "127.0.0.1:{port}"\n{settings}')
+        with ThreadPoolExecutor() as pool:  # each tries for ten seconds
+            for said in pool.map(lambda file: _earlywarning("topics", "check", "--settings", file, fine=False), files):
+                assert "guessed" not in said
+                assert "worker-word" not in said
         cluster = Cluster(tmp_path, f"127.0.0.1:{port}", "tls", secure.format("password", "ca.pem"))
         cluster.publish([town])
         cluster.start_worker()
