@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_channels import AnyChannel, beside, channel_kind, channel_problems
 from earlywarning.settings_sections import (
     Alerts,
     Budget,
@@ -87,6 +88,7 @@ class Settings(Section, frozen=True, kw_only=True):
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
     kafka: Kafka = Kafka()
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     text: str = ""
     folder: Path = Path()
 
@@ -110,6 +112,7 @@ class ClusterSettings(Section, frozen=True, kw_only=True):
     kafka: Kafka = Kafka()
     store: StoreSection = StoreSection()
     service: Service = Service()
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     folder: Path = Path()
 
     @property
@@ -168,9 +171,10 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
         raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
     except UnicodeDecodeError as error:
         raise SettingsError(["is not UTF-8; save the file as UTF-8"], str(path)) from error
-    known = {*_SECTIONS, "mappings"}
+    known = {*_SECTIONS, "mappings", "channels"}
     problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
-    parts = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts: dict[str, Any] = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts["channels"] = _channels(document.get("channels", {}), path.parent, problems)
     if problems:
         raise SettingsError(problems, str(path))
     return ClusterSettings(**parts, folder=path.parent)
@@ -218,12 +222,14 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
     for name, value in {"municipality": {}, **document}.items():
         if name == "mappings":
             parts[name] = _mappings(value, problems)
+        elif name == "channels":
+            parts[name] = _channels(value, folder, problems)
         elif name == "calendar":
             parts[name] = _calendar(value, problems)
         elif name in _SECTIONS:
             parts[name] = _section(name, value, _SECTIONS[name], problems)
         else:
-            problems.append(f"{name}: there is no such section; sections are {', '.join([*_SECTIONS, 'mappings'])}")
+            problems.append(f"{name}: there is no such section; sections are {', '.join([*_SECTIONS, 'mappings', 'channels'])}")
     if problems:
         raise SettingsError(problems, file)
     return Settings(**parts, text=text, folder=folder)
@@ -327,6 +333,20 @@ def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
         if mapping is not None:
             out[name] = mapping
             problems += [f"mappings.{name}.{problem}" for problem in mapping_problems(mapping)]
+    return out
+
+
+def _channels(value: Any, folder: Path, problems: list[str]) -> dict[str, AnyChannel]:
+    if not isinstance(value, dict):
+        problems.append("channels: must hold a section for each channel, as in [channels.mail]")
+        return {}
+    out = {}
+    for name, item in value.items():
+        kind = channel_kind(name, item := dict(item) if isinstance(item, dict) else item, problems)
+        channel = _section(f"channels.{name}", item, kind, problems) if kind else None
+        if channel is not None:
+            problems += channel_problems(name, channel)
+            out[name] = beside(channel, folder)
     return out
 
 
