@@ -1,6 +1,7 @@
 """The channels of a settings file, [channels.NAME]: what each kind wants to know, and that no secret stands in clear."""
 
 import re
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
@@ -19,6 +20,7 @@ _BREAKS = re.compile(r"[\r\n\0]")
 _ENVIRONMENT = Annotated[
     str, Meta(pattern="^([A-Za-z_][A-Za-z0-9_]*)?$", description="the name of an environment variable, such as MAIL_PASSWORD")
 ]
+_Label = Annotated[str, Meta(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$", description="letters, digits and _")]
 _Host = Annotated[str, Meta(pattern=r"^[^\s/@:?#]+$", description="a host name without scheme or port, such as mail.example.se")]
 
 
@@ -74,7 +76,9 @@ class CapChannel(Channel, frozen=True, kw_only=True):
     url: str
     ca_file: str = ""
     username: str = ""
-    sender: Annotated[str, Meta(pattern=r"^[^\s,<>&]+$", description="a name without spaces, commas, < and &, such as est@example.se")]
+    sender: Annotated[
+        str, Meta(pattern=r"^[^\s,<>&]+$", description="a name without spaces, commas, < and &, such as est@example.se")
+    ]
     status: Literal["Actual", "Exercise", "System", "Test", "Draft"] = "Actual"
     restriction: str = ""
 
@@ -90,7 +94,7 @@ class AlertmanagerChannel(Channel, frozen=True, kw_only=True):
     ca_file: str = ""
     username: str = ""
     hold_days: Annotated[int, Meta(ge=1, le=366)] = 30
-    labels: dict[Annotated[str, Meta(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$", description="letters, digits and _")], str] = {}
+    labels: dict[_Label, str] = msgspec.field(default_factory=dict)
 
 
 class ChatChannel(Channel, frozen=True, kw_only=True):
@@ -195,8 +199,8 @@ def mail_problem(written: str) -> str:
     _, address = parseaddr(written)
     try:
         parsed = Address(addr_spec=address)
-        fine = bool(parsed.username) and "." in parsed.domain.strip(".") or parsed.domain == "localhost"
-    except (ValueError, IndexError):
+        fine = bool(parsed.username) and ("." in parsed.domain.strip(".") or parsed.domain == "localhost")
+    except (ValueError, IndexError, MessageError):
         fine = False
     return "" if fine and not re.search(r"\s", address) else f"is not a mail address; {example}"
 

@@ -46,7 +46,9 @@ class Service(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8620
     clock: Literal["wall", "events"] = "wall"
     max_body_megabytes: Annotated[int, Meta(ge=1, le=1024)] = 16
-    public_url: Annotated[str, Meta(pattern="^(https?://[^\\s@?#]+)?$", description="an address such as https://est.example.se")] = ""
+    public_url: Annotated[
+        str, Meta(pattern="^(https?://[^\\s@?#]+)?$", description="an address such as https://est.example.se")
+    ] = ""
 
 
 class StoreSection(Section, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
+from earlywarning.web.outbox import list_messages, retry_messages
 
 _MOST_ROWS = 500_000
 _JSON = {"content-type": "application/json"}
@@ -362,7 +363,7 @@ def make_app(service: Front) -> Litestar:
     return Litestar(
         [
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi,
+            healthz, readyz, index, openapi, list_messages, retry_messages,
         ],
         state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
