@@ -79,6 +79,21 @@ class Metrics:
             buckets=[0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
             registry=own,
         )
+        self.messages = Counter(
+            "earlywarning_messages", "Attempts to deliver messages: delivered, failed, dead.", ["channel", "outcome"], registry=own
+        )
+        self.messages_kept = Gauge(
+            "earlywarning_messages_kept", "Messages of the outbox: waiting, dead.", ["channel", "state"], registry=own
+        )
+        self.oldest_message = Gauge(
+            "earlywarning_oldest_message_age_seconds",
+            "How long the oldest message that is due has waited.",
+            ["channel"],
+            registry=own,
+        )
+        self.breaker = Gauge(
+            "earlywarning_channel_breaker", "1 for the state a channel's breaker is in.", ["channel", "state"], registry=own
+        )
         self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], registry=own)
 
     def known_source(self, source: str | None) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
 from earlywarning.settings_answers import Answers
+from earlywarning.settings_channels import AnyChannel, beside, channel_kind, channel_problems
 from earlywarning.settings_routing import Meeting, Recipient, Reporter, Routing, routing_problems
 from earlywarning.settings_sections import (
     Alerts,
@@ -93,6 +94,7 @@ class Settings(Section, frozen=True, kw_only=True):
     routing: Routing = Routing()
     recipients: dict[str, Recipient] = msgspec.field(default_factory=dict)
     reporters: dict[str, Reporter] = msgspec.field(default_factory=dict)
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     text: str = ""
     folder: Path = Path()
 
@@ -116,6 +118,7 @@ class ClusterSettings(Section, frozen=True, kw_only=True):
     kafka: Kafka = Kafka()
     store: StoreSection = StoreSection()
     service: Service = Service()
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     folder: Path = Path()
 
     @property
@@ -179,9 +182,10 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
         raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
     except UnicodeDecodeError as error:
         raise SettingsError(["is not UTF-8; save the file as UTF-8"], str(path)) from error
-    known = {*_SECTIONS, *_NAMED, "mappings"}
+    known = {*_SECTIONS, *_NAMED, "mappings", "channels"}
     problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
-    parts = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts: dict[str, Any] = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts["channels"] = _channels(document.get("channels", {}), path.parent, problems)
     if problems:
         raise SettingsError(problems, str(path))
     return ClusterSettings(**parts, folder=path.parent)
@@ -229,6 +233,8 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
     for name, value in {"municipality": {}, **document}.items():
         if name == "mappings":
             parts[name] = _mappings(value, problems)
+        elif name == "channels":
+            parts[name] = _channels(value, folder, problems)
         elif name == "calendar":
             parts[name] = _calendar(value, problems)
         elif name in _NAMED:
@@ -236,7 +242,8 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
         elif name in _SECTIONS:
             parts[name] = _section(name, value, _SECTIONS[name], problems)
         else:
-            problems.append(f"{name}: there is no such section; sections are {', '.join([*_SECTIONS, *_NAMED, 'mappings'])}")
+            known = [*_SECTIONS, *_NAMED, "mappings", "channels"]
+            problems.append(f"{name}: there is no such section; sections are {', '.join(known)}")
     recipients, reporters = parts.get("recipients", {}), parts.get("reporters", {})
     problems += routing_problems(recipients, reporters, parts.get("channels"), document.get("recipients") or ())
     if problems:
@@ -351,6 +358,20 @@ def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
         if mapping is not None:
             out[name] = mapping
             problems += [f"mappings.{name}.{problem}" for problem in mapping_problems(mapping)]
+    return out
+
+
+def _channels(value: Any, folder: Path, problems: list[str]) -> dict[str, AnyChannel]:
+    if not isinstance(value, dict):
+        problems.append("channels: must hold a section for each channel, as in [channels.mail]")
+        return {}
+    out = {}
+    for name, item in value.items():
+        kind = channel_kind(name, item := dict(item) if isinstance(item, dict) else item, problems)
+        channel = _section(f"channels.{name}", item, kind, problems) if kind else None
+        if channel is not None:
+            problems += channel_problems(name, channel)
+            out[name] = beside(channel, folder)
     return out
 
 

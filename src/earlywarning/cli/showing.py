@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from earlywarning.channels.message_json import message_schema
 from earlywarning.cli.place import OperatorError, find_settings, load
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
@@ -36,8 +37,8 @@ _COUNT_COLUMNS = ("day", "area", "category", "kind", "origin", "count")
 
 
 def print_schema(kind: str) -> None:
-    """The JSON Schema of a kind of event."""
-    print(json.dumps(schema(kind), indent=2, ensure_ascii=False))
+    """The JSON Schema of a kind of event, or of what webhooks get."""
+    print(json.dumps(message_schema() if kind == "webhook" else schema(kind), indent=2, ensure_ascii=False))
 
 
 def _registers(settings: Settings) -> tuple[AreaRegister, CategoryTree]:

@@ -1,7 +1,7 @@
 """The outbox: messages are kept in the transaction that made them necessary, and stay until they are delivered."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -117,6 +117,15 @@ class Outbox:
         with self._store.reading() as c:
             rows = c.execute(sa.select(o.channel, o.state, sa.func.count()).group_by(o.channel, o.state))
             return [(r[0], r[1], r[2]) for r in rows]
+
+    def oldest(self, now: datetime) -> dict[str, datetime]:
+        """By channel, since when the oldest message waits of those that are due or were tried."""
+        o = t.outbox.c
+        since = sa.case((o.attempts == 0, o.next_at), else_=o.created_at)
+        query = sa.select(o.channel, sa.func.min(since)).where(o.state == "waiting", sa.or_(o.attempts > 0, o.next_at <= now))
+        with self._store.reading() as c:
+            rows = c.execute(query.group_by(o.channel))
+            return {row[0]: row[1] if row[1].tzinfo else row[1].replace(tzinfo=UTC) for row in rows}
 
 
 def _row(m: Outgoing) -> dict[str, Any]:
