@@ -157,9 +157,18 @@ class _Words:
 
     def _digest(self, content: DigestContent) -> tuple[str, list[str], list[AlertWords]]:
         days = self._days(content.first_day, content.last_day)
-        alerts = [alert_words(a, self.names, self.language, self.zone, self.today, facts=False) for a in content.alerts]
+
+        def told(of: Sequence[AlertContent], change: str = "") -> list[AlertWords]:
+            words = [alert_words(a, self.names, self.language, self.zone, self.today, facts=False) for a in of]
+            return [w._replace(change=change) for w in words] if change else words
+
+        alerts = told(content.alerts)
         subject = counted_text(self.language, "subject_digest", len(alerts), "message", days=days)
-        return subject, [self._say("digest" if alerts else "digest_none", days=days)], alerts
+        first = [self._say("digest" if alerts else "digest_none", days=days)]
+        if content.meeting is not None:
+            first.append(self._say("digest_meeting", at=self._moment(content.meeting)))
+        rest = told(content.ongoing, self._say("digest_ongoing")) + told(content.muted, self._say("digest_muted"))
+        return subject, first, alerts + rest
 
     def _reporter(self, content: ReporterContent) -> tuple[str, list[str], list[AlertWords]]:
         days = self._days(content.first_day, content.last_day)

@@ -9,11 +9,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import structlog
 
+from earlywarning.channels import Delivery
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
@@ -30,9 +31,9 @@ from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
-from earlywarning.runtimes.sending import dispatch_of
+from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
-from earlywarning.settings import Settings, SettingsError
+from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
@@ -51,8 +52,10 @@ class Service:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
         self.answering = Answering(store)
         metrics.registry.register(AnswerMetrics(partial(answered, store)))
-        self.dispatch = dispatch_of(store, settings, engine.register, engine.tree)
-        self._dispatching = DispatchLoop(lambda: [self.dispatch], self.answering.one_at_a_time)
+        self.sending = sending_of(store, settings, engine.register, engine.tree)
+        self._dispatching = DispatchLoop(lambda: [self.sending.dispatch], self.answering.one_at_a_time)
+        contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
+        self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
         self.ready = self._behind = False
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
@@ -98,6 +101,12 @@ class Service:
     @property
     def tree(self) -> CategoryTree:
         return self.engine.tree
+
+    def _kafka_options(self) -> Mapping[str, Any]:
+        from earlywarning.runtimes.kafka.connection import client_options  # noqa: PLC0415  # an extra, for channels of kind kafka
+
+        s = self.settings
+        return client_options(ClusterSettings(kafka=s.kafka, folder=s.folder))
 
     def _restore(self, engine: Engine) -> None:
         municipality = engine.register.municipality
@@ -149,7 +158,7 @@ class Service:
         settled: Mapping[int, str] | None = None,
     ) -> None:
         """Keep what has changed, and what it sends, in one transaction. Raises StoreError."""
-        also = self.dispatch.kept_with(changes, datetime.now(UTC))
+        also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
         self.store.commit(changes, letters, source_state, settled, also)
 
     def _fell_behind(self) -> None:
@@ -248,8 +257,9 @@ class Service:
                 self.engine = engine
             else:
                 self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
-            self.dispatch = dispatch_of(self.store, settings, self.register, self.tree)
+            self.sending = sending_of(self.store, settings, self.register, self.tree)
             self.settings = settings
+            self._delivery.configure(settings.channels)
             self.store.add_settings_version(settings.version, settings.text, now)
         log.info("settings in force", version=settings.version)
 
@@ -259,6 +269,7 @@ class Service:
         """Start the writer, the clock, the settings watcher and the police feed, as the settings say."""
         self._spawn("writer", self._write)
         self._dispatching.start()
+        self._delivery.start()
         if settings_file is not None:
             self._spawn("settings", lambda: watch_settings(settings_file, self._changed, self._broken, self._stop))
         if self.settings.police_feed.enabled:
@@ -278,6 +289,7 @@ class Service:
         for thread in self._threads:
             thread.join(timeout=10)
         self._dispatching.stop()
+        self._delivery.stop()
         self.store.close()
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
@@ -352,6 +364,7 @@ class Service:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
         for tendency, state, n in self.store.alert_counts():
             self.metrics.alerts.labels(tendency, state).set(n)
+        self._delivery.show_state()
         waiting = sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting")
         self.metrics.dead_letters.set(waiting)
         if self.engine.today is not None:

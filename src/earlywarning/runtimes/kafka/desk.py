@@ -17,6 +17,7 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError as ClientError
 
+from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.casework import Answer, AnswerError, Casework, Verdict
 from earlywarning.core.changes import Changes, DeadLetter
@@ -24,7 +25,7 @@ from earlywarning.core.data_notes import DataNote
 from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
-from earlywarning.runtimes.dispatching import Dispatch, DispatchLoop
+from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
 from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
@@ -33,7 +34,7 @@ from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
 from earlywarning.runtimes.learned import answered
-from earlywarning.runtimes.sending import dispatch_of
+from earlywarning.runtimes.sending import Sending, contents_of, sending_of
 from earlywarning.settings import ClusterSettings
 from earlywarning.store import Store, StoreError
 
@@ -108,10 +109,18 @@ class Desk:
         self.cluster, self.store, self.metrics = cluster, store, metrics
         self.published = PublishedSettings()
         self.counters: dict[str, Counter] = {}
-        self.dispatches: dict[str, Dispatch] = {}
+        self.sending: dict[str, Sending] = {}
         self.answering = Answering(store)
         metrics.registry.register(AnswerMetrics(partial(answered, store)))
-        self._dispatching = DispatchLoop(lambda: list(self.dispatches.values()), self.answering.one_at_a_time)
+        self._dispatching = DispatchLoop(lambda: [s.dispatch for s in list(self.sending.values())], self.answering.one_at_a_time)
+        # The desk's own channels: municipalities name them, and their secrets stand where the desk runs.
+        self._delivery = Delivery(
+            store,
+            cluster.channels,
+            contents_of(lambda code: self.sending.get(code)),
+            metrics,
+            kafka=partial(client_options, cluster),
+        )
         self._verdicts: queue.SimpleQueue[VerdictMessage] = queue.SimpleQueue()
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
@@ -137,6 +146,7 @@ class Desk:
         """Read from where the store says, in a thread of its own."""
         self._thread.start()
         self._dispatching.start()
+        self._delivery.start()
 
     def stop(self) -> None:
         """Let go of store and brokers."""
@@ -144,6 +154,7 @@ class Desk:
         if self._thread.is_alive():
             self._thread.join(timeout=15)
         self._dispatching.stop()
+        self._delivery.stop()
         for producer in (self._producer, self._teller):
             if producer is not None:
                 producer.close()
@@ -219,8 +230,8 @@ class Desk:
                 )
         for municipality, said in gathered.items():
             numbers = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
-            changes, dispatch = said.changes(municipality), self.dispatches.get(municipality)
-            also = dispatch.kept_with(changes, datetime.now(UTC)) if dispatch is not None else []
+            changes, sending = said.changes(municipality), self.sending.get(municipality)
+            also = sending.dispatch.kept_with(changes, datetime.now(UTC)) if sending is not None else []
             self.store.commit(changes, said.letters, numbers, also=also)
             self._numbers[municipality] = said.numbers
             self.metrics.count_changes(said.history)
@@ -285,7 +296,7 @@ class Desk:
                 continue
             try:
                 counter = Counter(self, settings)
-                self.dispatches[settings.municipality.code] = dispatch_of(self.store, settings, counter.register, counter.tree)
+                self.sending[settings.municipality.code] = sending_of(self.store, settings, counter.register, counter.tree)
                 self.counters[settings.municipality.code] = counter
                 self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
             except (ValueError, OSError) as error:
@@ -294,6 +305,7 @@ class Desk:
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
+        self._delivery.show_state()
         for tendency, state, n in self.store.alert_counts():
             self.metrics.alerts.labels(tendency, state).set(n)
         self.metrics.dead_letters.set(sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting"))
