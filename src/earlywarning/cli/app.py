@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from earlywarning import __version__
 from earlywarning.cli.model import model_app
 from earlywarning.cli.place import OperatorError
+from earlywarning.cli.plan import plan_app
 from earlywarning.cli.routes import mute_app, routes_app
 
 _OPERATOR = Group.create_ordered("Operators")
@@ -34,6 +35,7 @@ app.command(topics_app)
 app.command(model_app)
 app.command(routes_app)
 app.command(mute_app)
+app.command(plan_app)
 
 SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
 LanguageOption = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]

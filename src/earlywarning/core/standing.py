@@ -47,11 +47,12 @@ class Daily(NamedTuple):
 class Standing(NamedTuple):
     """Figures behind a verdict.
 
-    why: of "on-the-way", whether the level is at the goal so far, or moving towards it. baseline: events in the compared
-    part of the baseline, per length of the target so far; events: of the target so far, in `days` complete days through `through`. ratio, low, high: level now over baseline, with interval; count_low,
-    count_high: interval of the mean behind `events`. goal_ratio: ratio at which the goal lies; goal_count: events in the
-    whole target period that it means; goal_so_far: of the days so far. met: whether the count itself kept to the goal, once
-    the period is over. visible: ratio that would have been seen four times in five. Figures are nan where not known.
+    why: of "on-the-way", whether the level is at the goal so far, or moving towards it. baseline: events in the compared part
+    of the baseline, per length of the target so far; events: of the target so far, in `days` complete days through
+    `through`. ratio, low, high: level now over baseline, with interval; count_low, count_high: interval of the mean behind
+    `events`. goal_ratio: ratio at which the goal lies; goal_count: events in the whole target period that it means;
+    goal_so_far: of the days so far. met: whether the count itself kept to the goal, once the period is over. visible: ratio
+    that would have been seen four times in five. Figures are nan where not known.
     """
 
     verdict: Verdict

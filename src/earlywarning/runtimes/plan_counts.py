@@ -65,7 +65,7 @@ class PlanCounts:
     def complete(self, categories: Sequence[str], kind: str) -> int:
         """The last local day whose events are usually all recorded, from how late those of the last year came."""
         nodes = self._tree.resolve(list(categories)) if categories else np.zeros(1, np.int32)
-        inside = np.isin(self._tree.ancestors, nodes).any(1)
+        inside = np.asarray(np.isin(self._tree.ancestors, nodes).any(axis=1), dtype=np.bool_).reshape(-1)
         day, young = self._day, self.last_day - _SETTLED
         chosen = self._of_kind(kind) & (day > young - _YEAR) & (day <= young) & (self._category >= 0)
         chosen &= inside[np.maximum(self._category, 0)]
