@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_disclosure import Disclosure
 from earlywarning.settings_sections import (
     Alerts,
     Budget,
@@ -43,6 +44,7 @@ __all__ = [
     "CalendarEvent",
     "ClusterSettings",
     "Detection",
+    "Disclosure",
     "Events",
     "Kafka",
     "Language",
@@ -87,6 +89,7 @@ class Settings(Section, frozen=True, kw_only=True):
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
     kafka: Kafka = Kafka()
+    disclosure: Disclosure = Disclosure()
     text: str = ""
     folder: Path = Path()
 
@@ -139,6 +142,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "calendar": Calendar,
     "police_feed": PoliceFeed,
     "kafka": Kafka,
+    "disclosure": Disclosure,
 }
 
 
