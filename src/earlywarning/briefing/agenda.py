@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from msgspec import structs
+
 from earlywarning.briefing.record import AlertItem, MeasureRow, Standing
 from earlywarning.briefing.words import listing, said_count, say, short_day
 from earlywarning.core.alert_record import Alert, AlertChange
@@ -21,7 +23,15 @@ _ORDER: tuple[Standing, ...] = ("new", "ongoing", "settled")
 def as_then(alert: Alert, history: Sequence[AlertChange], last: date) -> Alert:
     """The alert as it stood at the close of a day: the last entry of its history up to then."""
     known = [h.alert for h in history if h.on <= last]
-    return known[-1] if known else alert
+    if not known:
+        return alert
+    then = known[-1]
+    if not then.days and (then.window, then.last_day) == (alert.window, alert.last_day):
+        # What explains it is added after the moment at which it was raised, and is about the same window.
+        then = structs.replace(
+            then, days=alert.days, carriers=alert.carriers, earlier_years=alert.earlier_years, special_days=alert.special_days
+        )
+    return then
 
 
 def standing_of(alert: Alert, case: Casework | None, first: date, last: date) -> Standing | None:

@@ -145,14 +145,18 @@ def change_tables(f: Figures) -> list[ChangeTable]:
 
 
 def _typical(c: Compared, these: NDArray[np.bool_], days: int, language: Language) -> str:
-    """The smallest rise that could have been seen in the middle one of the series."""
-    at = np.flatnonzero(these)
-    if not len(at):
-        return ""
-    middle = at[np.argsort(c.expected[at])[len(at) // 2]]
+    """The smallest rise that could have been seen: in the middle one of the areas' series, and in the whole municipality."""
     within = say(language, "text", "seen_week" if days == WEEK else "seen_four")
-    expected, seen = (rounded(float(v), language) for v in (c.expected[middle], np.ceil(c.seen_from[middle])))
-    return say(language, "text", "seen_typical", expected=expected, seen=seen, days=within)
+
+    def told_at(i: int, key: str) -> str:
+        expected, seen = (rounded(float(v), language) for v in (c.expected[i], np.ceil(c.seen_from[i])))
+        return say(language, "text", key, expected=expected, seen=seen, days=within)
+
+    parts, whole_ = np.flatnonzero(these & (c.area > 0)), np.flatnonzero(these & (c.area == 0) & (c.category == 0))
+    said = [told_at(int(parts[np.argsort(c.expected[parts])[len(parts) // 2]]), "seen_typical")] if len(parts) else []
+    if len(whole_):
+        said.append(told_at(int(whole_[np.argmax(c.expected[whole_])]), "seen_whole"))
+    return " ".join(said)
 
 
 def _row(f: Figures, i: int) -> ChangeRow:

@@ -179,7 +179,7 @@ def _headlines(
     said.append(first)
     if ongoing:
         unseen = sum(a.alert_id not in cases or cases[a.alert_id].stage == "new" for a in ongoing)
-        said.append(said_count(language, "news_ongoing", len(ongoing), unseen=number_words(unseen, language, 0)))
+        said.append(said_count(language, "news_ongoing", len(ongoing), unseen=_unseen(unseen, len(ongoing), language)))
     if settled:
         said.append(said_count(language, "news_settled", len(settled)))
     if not f.known.counts[-WEEK:].any() and not f.known.others.any():
@@ -196,6 +196,13 @@ def _headlines(
     if late := sum(m.late for m in measures):
         said.append(said_count(language, "news_overdue", late))
     return said
+
+
+def _unseen(unseen: int, of: int, language: Language) -> str:
+    if not unseen:
+        return ""
+    key = "news_unseen" if unseen < of else "news_unseen_it" if of == 1 else "news_unseen_all"
+    return say(language, "text", key, n=number_words(unseen, language, 0))
 
 
 def _no_comparison(known: WeekCounts, language: Language) -> str:

@@ -16,7 +16,7 @@ WIDTH = 1000.0  # the plane's longer side, in its units
 _TOLERANCE = 0.8  # units that a simplified outline may be off
 _SMALL = 34.0  # units: an area narrower than this has no room for its number
 _FEWEST = 4  # small areas that are worth an enlargement
-_LARGEST_SHARE = 0.45  # of the plane's longer side: a larger part need not be enlarged
+_LARGEST_SHARE = 0.6  # of the plane's longer side: a larger part need not be enlarged
 _MARGIN = 0.06
 
 
@@ -74,7 +74,7 @@ def _outline(area: int, shape: BaseGeometry) -> Outline:
 
 
 def _inset(outlines: list[Outline], frame: Frame) -> Frame | None:
-    """The part of the plane where the small areas lie close together, in the shape of the plane's frame."""
+    """The part of the plane where the small areas lie close together."""
     small = np.array([o.label for o in outlines if o.width < _SMALL])
     if len(small) < _FEWEST:
         return None
@@ -88,4 +88,6 @@ def _inset(outlines: list[Outline], frame: Frame) -> Frame | None:
     if side > _LARGEST_SHARE * max(frame.width, frame.height):
         return None
     middle = (low + high) / 2
-    return Frame(*(round(float(v), 1) for v in (middle[0] - side / 2, middle[1] - side / 2, side, side)))
+    left, top = (max(float(m) - side / 2, 0.0) for m in middle)
+    right, bottom = min(float(middle[0]) + side / 2, frame.width), min(float(middle[1]) + side / 2, frame.height)
+    return Frame(round(left, 1), round(top, 1), round(right - left, 1), round(bottom - top, 1))

@@ -2,7 +2,7 @@
 
 What is expected comes from the baseline that also raises alerts (detectors/expectation.py), fitted on what lies before the
 four weeks. A change is listed where chance alone would seldom give it, with many series looked at: the false discovery rate
-of Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57:289. Its interval has the false coverage rate
+at each level of areas of Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57:289. Its interval has the false coverage rate
 of Benjamini & Yekutieli 2005, Journal of the American Statistical Association 100:71, so that an interval leaves out "no
 change" exactly where the change is listed.
 """
@@ -138,16 +138,20 @@ def _compared(parts: list[tuple[int, Floats, Floats, Floats, Floats, Floats]], w
     above, below = spread.at_least(observed, mean), spread.at_most(observed, mean)
     p = np.minimum(2 * np.minimum(above, below), 1.0)
     tested = expected >= LEAST_EXPECTED
-    listed, level = _listed(p, tested, settings.false_share)
+    listed, level = np.zeros(len(p), dtype=bool), np.full(len(p), settings.false_share)
+    for length in WINDOWS:
+        for rank in range(3):  # the few sums of the whole municipality do not pay for the many small areas
+            family = np.flatnonzero((window == length) & (scope.rank[area] == rank))
+            listed[family], level[family] = _listed(p[family], tested[family], settings.false_share)
     up = above < below
     way = np.where(listed, np.where(up, 1, -1), 0)
     edge = np.where(above <= _USUAL, 1, np.where(below <= _USUAL, -1, 0))
     low, high = np.full(len(p), np.nan), np.full(len(p), np.nan)
     at = np.flatnonzero(listed)
-    low[at], high[at] = _interval(observed[at], mean[at], spread.of(at), level / 2)
+    low[at], high[at] = _interval(observed[at], mean[at], spread.of(at), level[at] / 2)
     seen_from, seen_to = np.full(len(p), np.nan), np.full(len(p), np.nan)
     looked = np.flatnonzero(tested)
-    seen_from[looked], seen_to[looked] = _seen(mean[looked], spread.of(looked), level / 2)
+    seen_from[looked], seen_to[looked] = _seen(mean[looked], spread.of(looked), level[looked] / 2)
     dispersion = phi + relative * mean
     usual_low = _lowest(_USUAL, mean, dispersion)
     usual_high = quantile(_USUAL, mean, dispersion)
@@ -190,7 +194,7 @@ def _listed(p: Floats, tested: Bools, false_share: float) -> tuple[Bools, float]
     return tested & (p <= (level if found else -1.0)), level
 
 
-def _interval(observed: Floats, mean: Floats, spread: Spread, alpha: float) -> tuple[Floats, Floats]:
+def _interval(observed: Floats, mean: Floats, spread: Spread, alpha: Floats) -> tuple[Floats, Floats]:
     """Ratios to the mean that leave at most alpha on either side of what was observed: both limits, by halving."""
 
     def limit(enough: Callable[[Floats], Bools]) -> Floats:
@@ -206,10 +210,13 @@ def _interval(observed: Floats, mean: Floats, spread: Spread, alpha: float) -> t
     return np.where(observed < 0.5, 0.0, lower), upper
 
 
-def _seen(mean: Floats, spread: Spread, alpha: float) -> tuple[Floats, Floats]:
+def _seen(mean: Floats, spread: Spread, alpha: Floats) -> tuple[Floats, Floats]:
     """The true means from which a rise, and down to which a fall, would be listed four times in five."""
     dispersion = spread.phi + spread.relative * mean
-    bound = quantile(alpha, mean, dispersion)
+    bound = np.zeros(len(mean))
+    for level in np.unique(alpha).tolist():
+        at = alpha == level
+        bound[at] = quantile(level, mean[at], dispersion[at])
     floor = _lowest(alpha, mean, dispersion)  # counts below it would be listed
     low, high = np.zeros(len(mean)), np.full(len(mean), np.log(_LARGEST_RATIO))
     for _ in range(_HALVINGS):
@@ -225,7 +232,7 @@ def _seen(mean: Floats, spread: Spread, alpha: float) -> tuple[Floats, Floats]:
     return rise, np.where(floor > 0, np.exp(low) * mean, np.nan)
 
 
-def _lowest(alpha: float, mean: Floats, dispersion: Floats) -> Floats:
+def _lowest(alpha: float | Floats, mean: Floats, dispersion: Floats) -> Floats:
     """The smallest count that is not unusually low: the smallest k with P(X <= k) > alpha."""
     low, high = np.full(len(mean), -1.0), np.ceil(mean) + 1
     while (open_ := high - low > 1).any():
