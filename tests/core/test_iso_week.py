@@ -1,6 +1,7 @@
 """Weeks as people write them, and when the picture of one is due before the meeting."""
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,14 +36,15 @@ def test_a_year_of_53_weeks_has_its_last() -> None:
 @pytest.mark.parametrize(
     ("now", "week"),
     [
-        (datetime(2026, 3, 25, 17, 59), None),  # Wednesday, before the evening
-        (datetime(2026, 3, 25, 18, 0), Week(2026, 12)),
-        (datetime(2026, 3, 26, 8, 59), Week(2026, 12)),  # the meeting's own morning
-        (datetime(2026, 3, 26, 9, 0), None),  # it has begun
+        ((25, 17, 59), None),  # Wednesday, before the evening
+        ((25, 18, 0), Week(2026, 12)),
+        ((26, 8, 59), Week(2026, 12)),  # the meeting's own morning
+        ((26, 9, 0), None),  # it has begun
     ],
 )
-def test_it_is_due_from_the_evening_before_until_the_meeting(now: datetime, week: Week | None) -> None:
-    assert due_week(now.replace(tzinfo=STOCKHOLM), THURSDAY, NINE) == week
+def test_it_is_due_from_the_evening_before_until_the_meeting(now: tuple[int, int, int], week: Week | None) -> None:
+    day, hour, minute = now
+    assert due_week(datetime(2026, 3, day, hour, minute, tzinfo=STOCKHOLM), THURSDAY, NINE) == week
 
 
 def test_before_a_meeting_on_monday_it_is_the_week_that_ends_that_evening() -> None:
@@ -56,22 +58,22 @@ def test_none_is_made_twice() -> None:
 
 
 @given(
-    st.integers(1, 7), st.integers(0, 23), st.integers(1, 4), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),
+    st.integers(1, 7), st.integers(0, 23), st.integers(1, 4), st.dates(date(2020, 1, 1), date(2030, 1, 1)),
 )  # fmt: skip
 def test_any_so_many_weeks_hold_one_meeting_also_over_the_turn_of_the_year(
-    weekday: int, hour: int, every: int, start: datetime
+    weekday: int, hour: int, every: int, start: date
 ) -> None:
     """Walked hour by hour with what was made kept, each meeting gets one picture, always of a week that is over by then."""
     made, found = "", []
     for step in range(24 * 7 * every * 2):
-        now = (start + timedelta(hours=step)).replace(tzinfo=STOCKHOLM)
+        now = datetime(start.year, start.month, start.day, tzinfo=STOCKHOLM) + timedelta(hours=step)
         if (week := due_week(now, weekday, hour, every, made)) is not None:
             made = str(week)
             found.append((now.date(), week))
             assert week.last <= now.date()
             assert now.hour >= EVENING or now.isoweekday() == weekday or step == 0
     assert 1 <= len(found) <= 3
-    gaps = {(b[1].first - a[1].first).days for a, b in zip(found, found[1:], strict=False)}
+    gaps = {(b[1].first - a[1].first).days for a, b in pairwise(found)}
     assert gaps <= {7 * every}
 
 

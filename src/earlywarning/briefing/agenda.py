@@ -10,6 +10,7 @@ from earlywarning.briefing.words import listing, said_count, say, short_day
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.casework import ENDED, Casework
+from earlywarning.core.categories import ROOT
 from earlywarning.core.data_notes import DataNote
 from earlywarning.core.questions import Question, questions
 from earlywarning.locale import Language, Names, details, headline, label, sentence
@@ -70,8 +71,15 @@ def alert_items(
         stage = case.stage if case is not None else "new"
         said = outside_sentence(alert, names, language) if hide_counts else sentence(alert, names, language, today)
         title = said if hide_counts else headline(alert, names, language, today)
-        facts = [] if hide_counts else [(h, t) for h, t in details(alert, names, language) if h in {label(k, language) for k in _FACTS}]
-        asked = standing != "settled" and not hide_counts and stage in _ASKED and (case is None or case.assessment in (None, "confirmed"))
+        facts = (
+            [] if hide_counts else [(h, t) for h, t in details(alert, names, language) if h in {label(k, language) for k in _FACTS}]
+        )
+        asked = (
+            standing != "settled"
+            and not hide_counts
+            and stage in _ASKED
+            and (case is None or case.assessment in (None, "confirmed"))
+        )
         items.append(
             AlertItem(
                 alert_id=alert.alert_id,
@@ -96,7 +104,11 @@ def outside_sentence(alert: Alert, names: Names, language: Language) -> str:
     told = [names.area(code, language) for code in alert.areas]
     if len(told) > _MOST_AREAS:
         told = [*told[: _MOST_AREAS - 1], said_count(language, "outside_areas", len(told) - _MOST_AREAS + 1)]
-    category = listing([names.category_inside(code, language) for code in alert.categories], language)
+    if ROOT in alert.categories:
+        category = say(language, "text", "all")
+    else:
+        inside = listing([names.category_inside(code, language) for code in alert.categories], language)
+        category = say(language, "text", "one_category" if len(alert.categories) == 1 else "several_categories", name=inside)
     key = "outside_more" if alert.tendency in ("surge", "cluster", "shift") else "outside_other"
     kind = say(language, "text", f"kind_{alert.kind}")
     return say(
@@ -123,9 +135,7 @@ def _asked(
         and (n.category is None or n.category in alert.categories)
         for n in notes
     )  # fmt: skip
-    found = questions(
-        alert, [register.codes[b] for b in beside], returned=case is not None and bool(case.earlier), heaped=heaped
-    )
+    found = questions(alert, [register.codes[b] for b in beside], returned=case is not None and bool(case.earlier), heaped=heaped)
     return [_question(q, names, language) for q in found]
 
 

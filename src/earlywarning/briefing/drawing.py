@@ -6,7 +6,7 @@ Orange and purple stay apart for people who do not tell red from green; lines an
 import io
 from collections.abc import Iterable
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from earlywarning.briefing.record import AreaMap, Frame, MapArea, Shade
 
@@ -14,6 +14,7 @@ Part = Literal["whole", "inset"]
 _UNITS = 1000.0  # of the longer side of what is drawn
 _NUMBER = 25.0  # height of a number, in these units
 _ROOM = 1.25  # heights of a number that an area must be wide for it to stand in
+_LEAST_ROOM = 0.5  # and one that stands out
 
 
 class Look(NamedTuple):
@@ -34,6 +35,13 @@ LOOKS: dict[Shade, Look] = {
     "none": Look("#e3e3e0", "#8a8a86", "cross", 22.0),
 }
 _EDGE = "#4a4a46"
+
+
+def map_svgs(area_map: AreaMap, language: str, *, name: str, alone: bool = False) -> list[str]:
+    """The whole map, and its enlargement where it has one."""
+    parts: tuple[Part, ...] = ("whole", "inset")
+    drawn = [map_svg(area_map, part, language, name=f"{name}{part[0]}", alone=alone) for part in parts]
+    return [one for one in drawn if one]
 
 
 def map_svg(area_map: AreaMap, part: Part, language: str, *, name: str, alone: bool = False) -> str:
@@ -106,7 +114,9 @@ def _pattern(shade: Shade, name: str) -> str:
         case "dots":
             body = f'><circle cx="{s / 2:g}" cy="{s / 2:g}" r="2.6" fill="{look.ink}"/>'
         case _:
-            body = f'><path d="M {s / 2 - 4:g} {s / 2 - 4:g} l 8 8 m 0 -8 l -8 8" stroke="{look.ink}" stroke-width="1.6" fill="none"/>'
+            body = (
+                f'><path d="M {s / 2 - 4:g} {s / 2 - 4:g} l 8 8 m 0 -8 l -8 8" stroke="{look.ink}" stroke-width="1.6" fill="none"/>'
+            )
     return f"{head} {body}</pattern>"
 
 
@@ -120,9 +130,7 @@ def _path(area: MapArea, frame: Frame, unit: float) -> str:
 
 def _touches(area: MapArea, frame: Frame) -> bool:
     xs, ys = ([p[i] for ring in area.rings for p in ring] for i in (0, 1))
-    return (
-        min(xs) < frame.x + frame.width and max(xs) > frame.x and min(ys) < frame.y + frame.height and max(ys) > frame.y
-    )
+    return min(xs) < frame.x + frame.width and max(xs) > frame.x and min(ys) < frame.y + frame.height and max(ys) > frame.y
 
 
 def _has_number(area: MapArea, part: Part, inset: Frame | None, unit: float) -> bool:
@@ -132,7 +140,8 @@ def _has_number(area: MapArea, part: Part, inset: Frame | None, unit: float) -> 
     )
     if part == "whole" and inside:
         return False
-    return area.width / unit >= _ROOM * _NUMBER or area.shade in ("more", "fewer")
+    stands_out = area.shade not in ("usual", "none")
+    return area.width / unit >= (_LEAST_ROOM if stands_out else _ROOM) * _NUMBER
 
 
 def map_png(area_map: AreaMap, *, width: float = 6.4, dpi: int = 110) -> bytes:
@@ -144,7 +153,7 @@ def map_png(area_map: AreaMap, *, width: float = 6.4, dpi: int = 110) -> bytes:
 
     def ring_path(rings: Iterable[list[tuple[float, float]]]) -> Path:
         points: list[tuple[float, float]] = []
-        codes: list[int] = []
+        codes: list[Any] = []
         for ring in rings:
             points += [*ring, ring[0]]
             codes += [Path.MOVETO, *[Path.LINETO] * (len(ring) - 1), Path.CLOSEPOLY]
@@ -168,7 +177,11 @@ def map_png(area_map: AreaMap, *, width: float = 6.4, dpi: int = 110) -> bytes:
             look = LOOKS[area.shade]
             axes.add_patch(
                 PathPatch(
-                    ring_path(area.rings), facecolor=look.fill, edgecolor=look.ink or _EDGE, hatch=hatches[area.shade], linewidth=0.0
+                    ring_path(area.rings),
+                    facecolor=look.fill,
+                    edgecolor=look.ink or _EDGE,
+                    hatch=hatches[area.shade],
+                    linewidth=0.0,
                 )
             )
             axes.add_patch(PathPatch(ring_path(area.rings), facecolor="none", edgecolor=_EDGE, linewidth=0.5))

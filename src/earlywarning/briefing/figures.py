@@ -5,6 +5,7 @@ and sums over other selections would let small counts be worked out from one ano
 for all tables together.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ Ints = NDArray[np.int64]
 MOST_ROWS = 40  # of a table of changes: what a meeting can go through
 
 
-class Figures(NamedTuple):
+@dataclass(frozen=True)
+class Figures:
     """The week's figures, and how they may be told. hidden: (kinds, areas, categories) counts of the week that may not be;
     least: of the disclosure rule, 0 inside the group."""
 
@@ -91,14 +93,14 @@ def to_hide(known: WeekCounts, scope: Scope, compared: Compared | None, least: i
         return hidden
     groups = top_categories(scope)
     for kind in range(space.kinds):
-        cells = [(a, 0) for a in range(space.areas)] + [(0, g) for g in groups]
+        cells = [(a, 0) for a in [0, *scope.fine.tolist()]] + [(0, g) for g in groups]
         listed: list[tuple[int, int]] = []
         if compared is not None:
             at = told(compared, WEEK)
             at = at[compared.kind[at] == kind]
             listed = list(zip(compared.area[at].tolist(), compared.category[at].tolist(), strict=True))
-        # What stands beside a listed category in its area is shown nowhere, and must not follow from the difference.
-        beside = {(a, other) for a, c in listed for other in _siblings(scope, c)} if listed else set()
+        # Districts, and what stands beside a listed category in its area, are shown nowhere and must not follow from the rest.
+        beside = {(a, 0) for a in range(space.areas)} | {(a, other) for a, c in listed for other in _siblings(scope, c)}
         shown = list(dict.fromkeys([*cells, *listed]))
         both = [*shown, *sorted(beside - set(shown))]
         areas, categories = (np.array(n, dtype=np.int64) for n in zip(*both, strict=True))
@@ -192,7 +194,9 @@ def area_figures(f: Figures, kind: int, area: int, days: int) -> AreaFigures:
     if i < 0 or c is None:
         return AreaFigures("none", observed, "–", "–")
     expected = rounded(float(c.expected[i]), f.language)
-    usual = say(f.language, "text", "between", low=whole(float(c.usual_low[i]), f.language), high=whole(float(c.usual_high[i]), f.language))
+    usual = say(
+        f.language, "text", "between", low=whole(float(c.usual_low[i]), f.language), high=whole(float(c.usual_high[i]), f.language)
+    )
     if not c.tested[i] or observed == HIDDEN:
         return AreaFigures("none", observed, expected, usual)
     way, edge = int(c.way[i]), int(c.edge[i])
@@ -214,9 +218,13 @@ def source_rows(f: Figures) -> list[SourceRow]:
         name = f.category(category)
         rows.append(
             SourceRow(
-                category=name[:1].upper() + name[1:], incidents=counts[0], incidents_expected=told_[0], reports=counts[1],
-                reports_expected=told_[1], found=HIDDEN if f.least else whole(others, f.language),
-            )  # fmt: skip
+                category=name[:1].upper() + name[1:],
+                incidents=counts[0],
+                incidents_expected=told_[0],
+                reports=counts[1],
+                reports_expected=told_[1],
+                found=HIDDEN if f.least else whole(others, f.language),
+            )
         )
     return rows
 
@@ -230,13 +238,25 @@ def change_headlines(f: Figures, most: int) -> list[str]:
     said = []
     for i in at[:most]:
         kind, area, category = int(c.kind[i]), int(c.area[i]), int(c.category[i])
-        counts = say(f.language, "text", "news_counts", observed=f.count(kind, area, category), expected=about(float(c.expected[i]), f.language))
+        counts = say(
+            f.language,
+            "text",
+            "news_counts",
+            observed=f.count(kind, area, category),
+            expected=about(float(c.expected[i]), f.language),
+        )
         said.append(
             say(
-                f.language, "text", f"news_change_{'more' if c.way[i] > 0 else 'fewer'}", area=f.area(area), counts=counts,
+                f.language,
+                "text",
+                f"news_change_{'more' if c.way[i] > 0 else 'fewer'}",
+                area=f.area(area),
+                counts=counts,
                 what=say(f.language, "text", f"what_{KINDS[kind]}"),
-                category=f.names.category_inside(f.codes[1][category], f.language) if category else say(f.language, "text", "all"),
-            )  # fmt: skip
+                category=say(f.language, "text", "one_category", name=f.names.category_inside(f.codes[1][category], f.language))
+                if category
+                else say(f.language, "text", "all"),
+            )
         )
     if len(at) > most:
         said.append(said_count(f.language, "news_changes_many", len(at) - most))

@@ -5,22 +5,28 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from earlywarning.briefing.agenda import alert_items, as_then, measure_rows, standing_of
-from earlywarning.briefing.figures import Figures, area_figures, change_headlines, change_tables, kinds_present, source_rows, to_hide
-from earlywarning.briefing.outlines import Plane, plane_of
-from earlywarning.briefing.record import AreaMap, Audience, Briefing, Frame, MapArea, MeasureRow, PlanRow, Shade, SupplierRow
+from earlywarning.briefing.figures import (
+    Figures,
+    change_headlines,
+    change_tables,
+    source_rows,
+    to_hide,
+)
+from earlywarning.briefing.maps import area_maps
+from earlywarning.briefing.record import Audience, Briefing, MeasureRow, PlanRow, Shade, SupplierRow
 from earlywarning.briefing.supply import missing_share, quality_lines, share_text, supplier_rows
-from earlywarning.briefing.words import listing, said_count, say, short_day, texts
+from earlywarning.briefing.words import listing, said_count, say, short_day
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, date_of
 from earlywarning.core.casework import Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.day_kinds import DayCalendar
-from earlywarning.core.events import KINDS, ORIGINS
+from earlywarning.core.events import ORIGINS
 from earlywarning.core.iso_week import Week, parse_week
 from earlywarning.core.pages import decode_page, join_pages
 from earlywarning.core.scope import Scope
-from earlywarning.core.week import WEEK, WINDOWS, WeekSettings, compare
+from earlywarning.core.week import WEEK, WeekSettings, compare
 from earlywarning.core.week_counts import WeekCounts, count_week
 from earlywarning.locale import Language, Names
 from earlywarning.locale.catalogue import day_words, number_words
@@ -91,7 +97,7 @@ def make_briefing(
     refused = _refused(store.dead_letters(state=None, municipality=register.municipality), calendar, week)
     suppliers = supplier_rows(figures.known.sources, refused, language, least)
     missing = missing_share(figures.known, figures.compared)
-    maps = _maps(figures, register)
+    maps = area_maps(figures, register)
     known_text = day_words(date_of(known_day), language)
     return Briefing(
         municipality=register.municipality,
@@ -104,7 +110,12 @@ def make_briefing(
         audience=audience,
         title=say(language, "title", "title", municipality=settings.municipality.name, number=week.number, year=week.year),
         subtitle=say(
-            language, "title", "subtitle", first=day_words(week.first, language), last=day_words(week.last, language), known=known_text
+            language,
+            "title",
+            "subtitle",
+            first=day_words(week.first, language),
+            last=day_words(week.last, language),
+            known=known_text,
         ),
         headlines=_headlines(figures, standing, casework, suppliers, measures, missing, week, known_day),
         alerts=items,
@@ -210,68 +221,6 @@ def _no_comparison(known: WeekCounts, language: Language) -> str:
     return say(language, "text", "no_comparison", weeks=said_count(language, "weeks", weeks))
 
 
-# ---- maps ---------------------------------------------------------------------------------------------------------
-
-
-def _maps(f: Figures, register: AreaRegister) -> list[AreaMap]:
-    """One map for each kind of source of which there is anything; without outlines only the table behind it."""
-    fine = f.scope.fine.tolist()
-    if len(fine) == 1:
-        return []
-    plane = plane_of(register, fine)
-    return [_map(f, register, plane, fine, kind) for kind in kinds_present(f.known)]
-
-
-def _map(f: Figures, register: AreaRegister, plane: Plane, fine: list[int], kind: int) -> AreaMap:
-    language = f.language
-    days = WINDOWS[0] if f.least else WINDOWS[-1]
-    outlines = {o.area: o for o in plane.outlines}
-    named = sorted(fine, key=lambda a: (f.area(a).casefold(), register.codes[a]))
-    areas = []
-    for number, area in enumerate(named, start=1):
-        figures = area_figures(f, kind, area, days)
-        outline = outlines.get(area)
-        areas.append(
-            MapArea(
-                number=number, code=register.codes[area], name=f.area(area), shade=figures.shade,
-                said=shade_words(figures.shade, language, hidden=bool(f.least)), observed=figures.observed,
-                expected=figures.expected, usual=figures.usual,
-                rings=outline.rings if outline else [], label=outline.label if outline else (0.0, 0.0),
-                width=outline.width if outline else 0.0,
-            )  # fmt: skip
-        )
-    title = say(language, "text", f"map_title_{KINDS[kind]}")
-    caption = say(language, "text", f"map_caption_{days}", day=short_day(date_of(f.known.last_day), language))
-    present = [s for s in _SHADES if any(a.shade == s for a in areas)]
-    legend = [(s, shade_words(s, language, hidden=bool(f.least))) for s in present]
-    note = say(language, "text", "map_chance") if f.compared is not None else ""
-    return AreaMap(
-        kind=KINDS[kind], title=title, alt=_alt(areas, title, register, language), caption=caption,
-        frame=plane.frame if plane.outlines else Frame(0, 0, 0, 0), inset=plane.inset, areas=areas, legend=legend,
-        note=" ".join(n for n in (note, register.note if plane.outlines else "") if n),
-    )  # fmt: skip
-
-
-def shade_words(shade: Shade, language: Language, *, hidden: bool) -> str:
-    """What a shade means."""
-    return say(language, "shade", "hidden" if hidden and shade == "none" else shade)
-
-
-def _alt(areas: Sequence[MapArea], title: str, register: AreaRegister, language: Language) -> str:
-    """The map in words: which areas stand out, and how many do not."""
-    parts = []
-    for shade in ("more", "rather-more", "rather-fewer", "fewer"):
-        if those := [a.name for a in areas if a.shade == shade]:
-            parts.append(say(language, "text", "map_alt_part", shade=texts(language)["shade"][shade], areas=listing(those, language)))
-    for shade in ("usual", "none"):
-        if n := sum(a.shade == shade for a in areas):
-            parts.append(said_count(language, f"map_alt_{shade}", n))
-    return say(language, "text", "map_alt", municipality=register.names[0], kind=title.lower(), told="; ".join(parts))
-
-
-# ---- method -------------------------------------------------------------------------------------------------------
-
-
 def _method(settings: Settings, f: Figures, least: int, known: str) -> list[str]:
     language = f.language
     origins = listing([say(language, "method", o) for o in settings.detection.origins], language)
@@ -289,4 +238,3 @@ def _method(settings: Settings, f: Figures, least: int, known: str) -> list[str]
     lines.append(say(language, "method", "limits"))
     lines.append(say(language, "method", "version", version=settings.version, code=settings.municipality.code, known=known))
     return lines
-

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from earlywarning.briefing.drawing import map_svg, swatch_svg
+from earlywarning.briefing.drawing import map_svgs, swatch_svg
 from earlywarning.briefing.record import AlertItem, Briefing, Shade
 from earlywarning.briefing.words import say, short_day, texts
 
@@ -19,8 +19,8 @@ def render_html(briefing: Briefing) -> str:
     style = resources.files("earlywarning.briefing").joinpath("templates", "page.css").read_text(encoding="utf-8")
     maps, legends = [], []
     for number, one in enumerate(briefing.maps):
-        parts = [map_svg(one, part, briefing.language, name=f"m{number}{part[0]}") for part in ("whole", "inset")]  # type: ignore[arg-type]  # both are parts
-        maps.append((one, [Markup(p) for p in parts if p]))  # noqa: S704  # drawn here, its texts escaped
+        pictures = map_svgs(one, briefing.language, name=f"m{number}")
+        maps.append((one, [Markup(p) for p in pictures]))  # noqa: S704  # drawn here, its texts escaped
         legends.append([(Markup(swatch_svg(s, f"l{number}")), words) for s, words in one.legend])  # noqa: S704  # drawn here
     words = shared_words(briefing)
     return templates().get_template("page.html.j2").render(**words, style=Markup(style), maps=maps, legends=legends)  # noqa: S704  # ours

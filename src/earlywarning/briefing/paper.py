@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import typst
 
-from earlywarning.briefing.drawing import map_svg, swatch_svg
+from earlywarning.briefing.drawing import map_svgs, swatch_svg
 from earlywarning.briefing.page import shared_words
 from earlywarning.briefing.record import Briefing
 
@@ -20,7 +20,7 @@ def render_pdf(briefing: Briefing) -> bytes:
     source = resources.files("earlywarning.briefing").joinpath("templates", "paper.typ").read_bytes()
     made = datetime.combine(briefing.known_day, time(12), tzinfo=UTC)
     return typst.compile(
-        source, format="pdf", pdf_standards=["ua-1"], ignore_system_fonts=True, font_paths=_fonts(), timestamp=made,
+        source, format="pdf", pdf_standards=["ua-1"], font_paths=_fonts(), timestamp=made,
         sys_inputs={"data": json.dumps(_content(briefing))},
     )  # fmt: skip
 
@@ -28,26 +28,27 @@ def render_pdf(briefing: Briefing) -> bytes:
 def _content(briefing: Briefing) -> dict[str, Any]:
     words = shared_words(briefing)
     b: dict[str, Any] = msgspec.to_builtins(briefing)
-    for item, record in zip(b["alerts"], briefing.alerts, strict=True):
-        item["opened"] = words["opened"](record)
+    for item, alert in zip(b["alerts"], briefing.alerts, strict=True):
+        item["opened"] = words["opened"](alert)
     maps = []
-    for number, (one, record) in enumerate(zip(b.pop("maps"), briefing.maps, strict=True)):
-        parts = [map_svg(record, part, briefing.language, name=f"m{number}{part[0]}", alone=True) for part in ("whole", "inset")]  # type: ignore[arg-type]  # both are parts
+    del b["maps"]
+    for number, one in enumerate(briefing.maps):
         areas = []
-        for a in record.areas:
+        for a in one.areas:
             sign = words["sign"][a.shade]
             row = {"number": a.number, "name": a.name, "observed": a.observed, "expected": a.expected, "usual": a.usual}
             areas.append({**row, "change": f"{sign} {a.said}" if sign else a.said})
         maps.append(
-            {"title": one["title"], "alt": one["alt"], "caption": one["caption"], "note": one["note"], "areas": areas,
-             "pictures": [p for p in parts if p], "legend": [[swatch_svg(s, "l"), said] for s, said in record.legend]}
+            {"title": one.title, "alt": one.alt, "caption": one.caption, "note": one.note, "areas": areas,
+             "pictures": map_svgs(one, briefing.language, name=f"m{number}", alone=True),
+             "legend": [[swatch_svg(s, "l"), said] for s, said in one.legend]}
         )  # fmt: skip
     kept = {name: words[name] for name in ("h", "c", "t", "outside", "audience_note")}
     return {"b": b, "maps": maps, **kept}
 
 
-def _fonts() -> list[str | Path]:
-    """Beside typst's own letters those of matplotlib, for the numbers on the map."""
+def _fonts() -> typst.Fonts:
+    """Typst's own letters, and those of matplotlib for the numbers on the map; none of the machine's."""
     spec = find_spec("matplotlib")
     folder = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" if spec is not None and spec.origin else None
-    return [folder] if folder is not None and folder.is_dir() else []
+    return typst.Fonts(include_system_fonts=False, font_paths=[folder] if folder is not None and folder.is_dir() else [])

@@ -5,26 +5,46 @@ from typing import NamedTuple
 
 from earlywarning.briefing.drawing import map_png
 from earlywarning.briefing.page import shared_words, templates
-from earlywarning.briefing.record import Briefing
-from earlywarning.briefing.words import say
+from earlywarning.briefing.record import AreaMap, Briefing, Shade
+from earlywarning.briefing.words import listing, say
 from earlywarning.core.iso_week import parse_week
+from earlywarning.locale import Language
 
 
 class Mail(NamedTuple):
-    """Subject, plain text and HTML. Styles stand in the tags, and the map is a picture inside the text."""
+    """Subject, plain text and HTML; the HTML's styles stand in its tags."""
 
     subject: str
     text: str
     html: str
 
 
-def render_mail(briefing: Briefing) -> Mail:
-    """The mail that goes out before the meeting."""
+def render_mail(briefing: Briefing, *, pictures: bool = False) -> Mail:
+    """The mail that goes out before the meeting.
+
+    pictures: the maps as pictures inside the HTML. Some large mail services neither show such pictures nor long mails, so by
+    default the areas that stand out are told, and the maps are left to the PDF.
+    """
     words = shared_words(briefing)
-    pictures = [(m, b64encode(map_png(m)).decode()) for m in briefing.maps if m.drawn]
-    html = templates().get_template("mail.html.j2").render(**words, pictures=pictures)
-    plain = templates().get_template("mail.txt.j2").render(**words)
+    maps = [
+        (m, _standing_out(m, briefing.language), b64encode(map_png(m)).decode() if pictures else "")
+        for m in briefing.maps
+        if m.drawn
+    ]
+    html = templates().get_template("mail.html.j2").render(**words, maps=maps)
+    plain = templates().get_template("mail.txt.j2").render(**words, maps=maps)
     return Mail(_subject(briefing), plain, html)
+
+
+def _standing_out(one: AreaMap, language: Language) -> list[tuple[str, str]]:
+    """What a shade means and the areas that have it, of those that are not as usual."""
+    said = dict(one.legend)
+    out = []
+    shades: tuple[Shade, ...] = ("more", "rather-more", "rather-fewer", "fewer")
+    for shade in shades:
+        if names := [a.name for a in one.areas if a.shade == shade]:
+            out.append((said[shade], listing(names, language)))
+    return out or [(say(language, "shade", "usual"), say(language, "text", "all_areas"))]
 
 
 def _subject(briefing: Briefing) -> str:

@@ -32,13 +32,19 @@ def supplier_rows(sources: Sequence[SourceWeek], refused: Counter[str], language
                 source=s.source,
                 received=number(s.received),
                 usual=HIDDEN if 0 < round(s.usual) < least else whole(s.usual, language),
-                lateness=say(language, "text", "lateness_none") if np.isnan(s.median_hours) else say(
-                    language, "text", "lateness", median=hour_words(s.median_hours, language), slow=hour_words(s.slow_hours, language)
+                lateness=say(language, "text", "lateness_none")
+                if np.isnan(s.median_hours)
+                else say(
+                    language,
+                    "text",
+                    "lateness",
+                    median=hour_words(s.median_hours, language),
+                    slow=hour_words(s.slow_hours, language),
                 ),
                 rejected=number(refused.get(s.source, 0)),
                 note=say(language, "text", "silent", day=short_day(date_of(s.silent_since), language)) if silent else "",
                 warn=silent,
-            )  # fmt: skip
+            )
         )
     known = {s.source for s in sources}
     for source, n in sorted(refused.items()):

@@ -77,7 +77,7 @@ def _coarse(value: float) -> float:
     if value < 100:
         return round(value)
     unit = 10 ** (int(math.log10(value)) - 1)
-    return round(value / unit) * unit
+    return float(round(value / unit) * unit)
 
 
 def _ratio(value: float, language: Language) -> str:

@@ -87,5 +87,7 @@ def _written(made: Briefing, out: Path, forms: Sequence[str]) -> list[Path]:
         for path, content in files.items():
             path.write_bytes(content)
     except OSError as error:
-        raise OperatorError(f"{error.filename or out} cannot be written ({error.strerror}); choose another folder with --out") from error
+        raise OperatorError(
+            f"{error.filename or out} cannot be written ({error.strerror}); choose another folder with --out"
+        ) from error
     return list(files)

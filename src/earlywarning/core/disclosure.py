@@ -32,9 +32,7 @@ class Cells(NamedTuple):
     made_of: csr_array
 
 
-def hierarchical_cells(
-    counts: Floats, areas: Ints, categories: Ints, area_ancestors: Ints, category_ancestors: Ints
-) -> Cells:
+def hierarchical_cells(counts: Floats, areas: Ints, categories: Ints, area_ancestors: Ints, category_ancestors: Ints) -> Cells:
     """Cells (areas[i], categories[i]) of a table in which areas and categories are trees.
 
     counts: (areas, categories) of all nodes, each with all below it. ancestors: (n, depth), column 0 the node itself, padded

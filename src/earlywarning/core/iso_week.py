@@ -74,7 +74,9 @@ def due_week(now: datetime, weekday: int, hour: int, every_weeks: int = 1, made:
     is made twice. The week is the newest whose Sunday is over, or ends that evening.
     """
     if not 1 <= weekday <= 7 or not 0 <= hour <= 23 or every_weeks < 1:
-        raise WeekError(f"a meeting on weekday {weekday} at {hour} every {every_weeks} weeks: weekdays are 1-7, hours 0-23, weeks from 1")
+        raise WeekError(
+            f"a meeting on weekday {weekday} at {hour} every {every_weeks} weeks: weekdays are 1-7, hours 0-23, weeks from 1"
+        )
     meeting = _next_meeting(now, weekday, hour, every_weeks)
     eve = meeting.date() - timedelta(days=1)
     if now.replace(tzinfo=None) < datetime.combine(eve, datetime.min.time()).replace(hour=EVENING):

@@ -65,9 +65,10 @@ def questions(alert: Alert, neighbours: Sequence[str] = (), *, returned: bool = 
     if missing is not None:
         found.append(Question("missing", source=missing.source))
     kept = found[:MOST]
-    for key in ("place", "influence"):
+    fallback: tuple[Key, ...] = ("place", "influence")
+    for key in fallback:
         if len(kept) < _FEWEST:
-            kept.append(Question(key))  # type: ignore[arg-type]  # both are keys
+            kept.append(Question(key))
     return kept
 
 

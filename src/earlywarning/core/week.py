@@ -2,12 +2,12 @@
 
 What is expected comes from the baseline that also raises alerts (detectors/expectation.py), fitted on what lies before the
 four weeks. A change is listed where chance alone would seldom give it, with many series looked at: the false discovery rate
-at each level of areas of Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57:289. Its interval has the false coverage rate
-of Benjamini & Yekutieli 2005, Journal of the American Statistical Association 100:71, so that an interval leaves out "no
-change" exactly where the change is listed.
+at each level of areas (Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57:289). Its interval has the
+false coverage rate of Benjamini & Yekutieli 2005, Journal of the American Statistical Association 100:71, so that an interval
+leaves out "no change" exactly where the change is listed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -126,13 +126,14 @@ def compare(
     return _compared(parts, watched, scope, settings)
 
 
-def _compared(parts: list[tuple[int, Floats, Floats, Floats, Floats, Floats]], watched: Watched, scope: Scope, settings: WeekSettings) -> Compared:
+def _compared(
+    parts: Sequence[tuple[int, Floats, Floats, Floats, Floats, Floats]], watched: Watched, scope: Scope, settings: WeekSettings
+) -> Compared:
     shape = parts[0][1].shape
     area, column = (np.tile(i.ravel(), len(parts)) for i in np.indices(shape))
     window = np.repeat([p[0] for p in parts], shape[0] * shape[1])
-    observed, expected = (np.concatenate([p[n].ravel() for p in parts]) for n in (1, 2))
-    share, phi = (np.concatenate([np.broadcast_to(p[n], shape).ravel() for p in parts]) for n in (3, 4))
-    relative = np.concatenate([p[5].ravel() for p in parts])
+    figures = [[np.broadcast_to(values, shape).ravel() for values in part[1:]] for part in parts]
+    observed, expected, share, phi, relative = (np.concatenate(columns) for columns in zip(*figures, strict=True))
     mean = np.maximum(expected, 1e-9)
     spread = Spread(phi, relative)
     above, below = spread.at_least(observed, mean), spread.at_most(observed, mean)
@@ -203,11 +204,11 @@ def _interval(observed: Floats, mean: Floats, spread: Spread, alpha: Floats) -> 
             middle = (low + high) / 2
             over = enough(np.exp(middle) * mean)
             low, high = np.where(over, low, middle), np.where(over, middle, high)
-        return np.exp((low + high) / 2)
+        return np.asarray(np.exp((low + high) / 2))
 
     lower = limit(lambda mu: spread.at_least(observed, mu) > alpha)
     upper = limit(lambda mu: spread.at_most(observed, mu) <= alpha)
-    return np.where(observed < 0.5, 0.0, lower), upper
+    return np.asarray(np.where(observed < 0.5, 0.0, lower)), upper
 
 
 def _seen(mean: Floats, spread: Spread, alpha: Floats) -> tuple[Floats, Floats]:

@@ -118,9 +118,7 @@ def _arrivals(
             day = int(column["arrived"][these[0]])
             arrivals.add(day, column["kind"][these], category[recent][these], lag[these], column["source"][these])
     arrivals.begin_day(until + 1)
-    silent = {
-        one.source: one.since for kind in range(len(KINDS)) for one in arrivals.silent(kind, until + 1, recurrence_days)
-    }
+    silent = {one.source: one.since for kind in range(len(KINDS)) for one in arrivals.silent(kind, until + 1, recurrence_days)}
     week = column["arrived"] > last_day - 7
     before = (column["arrived"] <= last_day - 7) & (column["arrived"] > last_day - 7 * (_BEFORE + 1))
     lately = column["arrived"] > until - RECENT
