@@ -10,6 +10,7 @@ import msgspec
 from earlywarning.core.calendar import CalendarError, LocalCalendar
 from earlywarning.settings_answers import Answers
 from earlywarning.settings_channels import AnyChannel, beside, channel_kind, channel_problems
+from earlywarning.settings_disclosure import Disclosure
 from earlywarning.settings_routing import Meeting, Recipient, Reporter, Routing, routing_problems
 from earlywarning.settings_sections import (
     Alerts,
@@ -45,6 +46,7 @@ __all__ = [
     "CalendarEvent",
     "ClusterSettings",
     "Detection",
+    "Disclosure",
     "Events",
     "Kafka",
     "Language",
@@ -95,6 +97,7 @@ class Settings(Section, frozen=True, kw_only=True):
     recipients: dict[str, Recipient] = msgspec.field(default_factory=dict)
     reporters: dict[str, Reporter] = msgspec.field(default_factory=dict)
     channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
+    disclosure: Disclosure = Disclosure()
     text: str = ""
     folder: Path = Path()
 
@@ -151,6 +154,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "kafka": Kafka,
     "meeting": Meeting,
     "routing": Routing,
+    "disclosure": Disclosure,
 }
 _NAMED: dict[str, type[Section]] = {"recipients": Recipient, "reporters": Reporter}
 

@@ -288,6 +288,26 @@ def quality(
     show_quality(settings, since, until, limit, format, language)
 
 
+@app.command(group=_ANALYST)
+def briefing(
+    *,
+    settings: SettingsFile = None,
+    week: Annotated[str, Parameter(help="ISO week, such as 2026-W12; without it the newest that is over.")] = "",
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder for the files.")] = Path(),
+    format: Annotated[str, Parameter(help="Some of html,pdf,json,mail.")] = "html,pdf",  # the option's name
+    language: LanguageOption = None,
+    audience: Annotated[
+        Literal["group", "outside"], Parameter(name="--for", help="Outside the group small counts are hidden ([disclosure]).")
+    ] = "group",
+    send: Annotated[bool, Parameter(help="Put it into the outbox, for those named by --to.", negative="")] = False,
+    to: Annotated[tuple[str, ...], Parameter(help="Who gets it: channel/recipient as in the settings.", negative="")] = (),
+) -> None:
+    """The weekly situational picture (lägesbild): what is new, alerts, map, what rose and fell, as page, PDF and mail."""
+    from earlywarning.cli.briefing import write_briefing  # noqa: PLC0415  # a command loads only what it needs
+
+    write_briefing(settings, week, out, format, language, audience, send, to)
+
+
 @letters_app.default
 def letters_list(
     *,

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.datastructures import State
 from litestar.params import Parameter
 
@@ -48,9 +48,7 @@ def atom_feed(state: State, limit: int = Parameter(default=50, ge=1, le=MOST), l
 
 
 @get("/v1/feeds/cap", summary="Alerts as CAP 1.2 documents", tags=["alerts"], sync_to_thread=True)
-def cap_feed(
-    request: Request, state: State, limit: int = Parameter(default=50, ge=1, le=MOST), language: Language | None = None
-) -> Response[bytes]:  # type: ignore[type-arg]
+def cap_feed(state: State, limit: int = Parameter(default=50, ge=1, le=MOST), language: Language | None = None) -> Response[bytes]:
     """An Atom feed of Common Alerting Protocol documents, restricted to the coordination group."""
     service: Front = state.service
     sender = CapSender(service.settings.service.public_url or f"earlywarning-{service.register.municipality}")

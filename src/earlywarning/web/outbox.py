@@ -37,7 +37,8 @@ def list_messages(
     rows = [
         {
             "id": w.id, "key": w.message.key, "channel": w.message.channel, "recipient": w.message.recipient,
-            "kind": w.message.kind, "alert_id": w.message.alert_id, "created_at": w.message.created_at, "state": w.state, "attempts": w.attempts,
+            "kind": w.message.kind, "alert_id": w.message.alert_id, "created_at": w.message.created_at,
+            "state": w.state, "attempts": w.attempts,
             "next_at": w.next_at, "problem": w.problem,
         }
         for w in found

@@ -117,7 +117,7 @@ class Desk:
         self._delivery = Delivery(
             store,
             cluster.channels,
-            contents_of(lambda code: self.sending.get(code)),
+            contents_of(self.sending.get),
             metrics,
             kafka=partial(client_options, cluster),
         )
