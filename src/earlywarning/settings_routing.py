@@ -42,8 +42,9 @@ class Recipient(Section, frozen=True, kw_only=True):
 
     areas, categories: codes, with all in them. least_severity: harm weight that the gravest category of an alert must have;
     least_recurrence_days: how seldom chance must give an alert as unusual. Severe alerts pass both. at_once: which alerts do not
-    wait for the digest. digest_weekday: without it, the weekly digest comes on the day before each meeting. hours: in which
-    messages may come at once, such as 7-18; severe ones do not wait. escalates_to: who is told next when nobody acknowledges.
+    wait for the digest. digest_weekday: without it, the weekly digest comes on the day before each meeting. briefing: the weekly
+    picture comes on the evening before each meeting. hours: in which messages may come at once, such as 7-18; severe ones do
+    not wait. escalates_to: who is told next when nobody acknowledges.
     """
 
     role: Annotated[str, Meta(pattern=r"^[^\W\d][\w -]{0,39}$", description="one or a few words, such as coordinator")]
@@ -61,6 +62,7 @@ class Recipient(Section, frozen=True, kw_only=True):
     digest: Literal["weekly", "daily", "none"] = "weekly"
     digest_weekday: Literal["", Weekday] = ""
     digest_hour: Hour = 8
+    briefing: bool = False
     hours: str = ""
     escalates_to: str = ""
     escalate_after_hours: Annotated[int, Meta(ge=1, le=336)] = 24

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from earlywarning.core.calendar import day_number
+from earlywarning.core.rhythms import Rhythm, day_before, local_day
 
 _FORM = re.compile(r"(\d{4})-?[Ww](\d{1,2})")
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
@@ -65,33 +66,14 @@ def parse_week(text: str) -> Week:
     return Week(year, number)
 
 
-def due_week(now: datetime, weekday: int, hour: int, every_weeks: int = 1, made: str = "") -> Week | None:
+def due_week(now: datetime, meeting: Rhythm, made: str = "") -> Week | None:
     """The week whose picture must be made now, None when it is not due: from the evening before a meeting until it begins.
 
-    now: local time of the municipality. weekday: of the meeting, 1 (Monday) to 7; hour: at which it begins, 0 to 23.
-    every_weeks: 1 for every week; else meetings are in weeks whose number since Monday 5 January 1970 is a multiple of
-    it, so that a year of 53 weeks shifts nothing. made: the last week that a picture was made of ("" for none), so that none
-    is made twice. The week is the newest whose Sunday is over, or ends that evening.
+    now: aware. made: the last week that a picture was made of ("" for none), so that none is made twice. The week is the
+    newest whose Sunday is over, or ends that evening.
     """
-    if not 1 <= weekday <= 7 or not 0 <= hour <= 23 or every_weeks < 1:
-        raise WeekError(
-            f"a meeting on weekday {weekday} at {hour} every {every_weeks} weeks: weekdays are 1-7, hours 0-23, weeks from 1"
-        )
-    meeting = _next_meeting(now, weekday, hour, every_weeks)
-    eve = meeting.date() - timedelta(days=1)
-    if now.replace(tzinfo=None) < datetime.combine(eve, datetime.min.time()).replace(hour=EVENING):
+    eve = day_before(meeting, EVENING).last(now)
+    if now >= meeting.next(eve):
         return None
-    week = week_of(eve - timedelta(days=6))  # the newest whose Sunday is not after the eve
+    week = week_of(local_day(eve, meeting.timezone) - timedelta(days=6))
     return None if str(week) <= made else week
-
-
-def _next_meeting(now: datetime, weekday: int, hour: int, every_weeks: int) -> datetime:
-    """When the next meeting begins, in local time without a zone: days and hours of the wall, so a clock change shifts nothing."""
-    wall = now.replace(tzinfo=None, fold=0)
-    monday = wall.date() - timedelta(days=wall.isoweekday() - 1)
-    for ahead in range(2 * every_weeks + 1):
-        start = monday + timedelta(weeks=ahead)
-        at = datetime.combine(start + timedelta(days=weekday - 1), datetime.min.time()).replace(hour=hour)
-        if at > wall and (day_number(start) - 4) // 7 % every_weeks == 0:
-            return at
-    raise AssertionError("a multiple lies among any so many weeks")

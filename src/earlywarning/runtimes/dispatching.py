@@ -70,9 +70,11 @@ class Dispatch:
         *,
         links: Callable[[Alert, Recipient], dict[str, str]] | None = None,
         priorities: Callable[[Alert], tuple[str, ...]] | None = None,
+        pictures: Callable[[datetime], tuple[list[Outgoing], dict[str, str]]] | None = None,
     ) -> None:
         """links: addresses by action that a message about an alert offers a recipient. priorities: codes of the action plan's that
-        an alert touches. Raises SettingsError for areas and categories that the registers do not have."""
+        an alert touches. pictures: the weekly pictures that are due, and the state to be kept with them. Raises SettingsError
+        for areas and categories that the registers do not have."""
         self.store, self.settings = store, settings
         self.kin = Kinship.from_registers(register, tree)
         self.recipients = recipients_of(settings, self.kin)
@@ -82,6 +84,7 @@ class Dispatch:
         self._rules, self._meeting = rules_of(settings), meeting_of(settings)
         self._links = links or (lambda alert, recipient: {})
         self._priorities = priorities or (lambda alert: ())
+        self._pictures = pictures or (lambda now: ([], {}))
         self._cases, self._sent, self._mutes = Cases(store), Sent(store), Mutes(store)
 
     # ---- what a batch changed -------------------------------------------------------------------------------------
@@ -273,7 +276,7 @@ class Dispatch:
         return cases, entries
 
     def tick(self, now: datetime, answering: AbstractContextManager[object] | None = None) -> int:
-        """Keep all that is due in one transaction; returns how many messages that were.
+        """Keep all that is due; returns how many messages that were.
 
         answering: held meanwhile, so that nobody answers an alert between the look at its casework and its expiry.
         """
@@ -283,7 +286,11 @@ class Dispatch:
             if messages or state or cases:
                 also = [self._cases.keep(cases, entries), Outbox(self.store).put(messages)]
                 self.store.commit(None, source_state=state, also=also)
-        return len(messages)
+        # By themselves, and without holding up answers: a picture takes seconds, and one that fails must not stop the others.
+        pictures, made = self._pictures(now)
+        if pictures or made:
+            self.store.commit(None, source_state=made, also=[Outbox(self.store).put(pictures)])
+        return len(messages) + len(pictures)
 
 
 class DispatchLoop:

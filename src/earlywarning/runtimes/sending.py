@@ -1,6 +1,7 @@
 """What a municipality sends, put together from its settings: who hears what, with links, in whose words; in every runtime."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 
 from earlywarning.channels import Addressee, Contents
@@ -8,6 +9,7 @@ from earlywarning.core.action_plan import priorities_of
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.categories import CategoryTree
+from earlywarning.core.outgoing import Outgoing
 from earlywarning.core.routing import Recipient
 from earlywarning.locale import Names
 from earlywarning.runtimes.dispatching import Dispatch
@@ -43,7 +45,14 @@ def sending_of(store: Store, settings: Settings, register: AreaRegister, tree: C
         plan = plans.current(alert.municipality)
         return () if plan is None else priorities_of(alert, plan, register, tree)
 
-    dispatch = Dispatch(store, settings, register, tree, links=offered, priorities=touched)
+    def pictures(now: datetime) -> tuple[list[Outgoing], dict[str, str]]:
+        if not any(r.briefing for r in settings.recipients.values()):
+            return [], {}
+        from earlywarning.runtimes.weekly_picture import due_pictures  # noqa: PLC0415  # draws: only where it is wanted
+
+        return due_pictures(store, settings, register, tree, now)
+
+    dispatch = Dispatch(store, settings, register, tree, links=offered, priorities=touched, pictures=pictures)
     return Sending(settings, Names.from_registers(register, tree), dispatch)
 
 
