@@ -1,7 +1,7 @@
 """A dry run of routing: who would have got what, when and why, over the history that a store holds."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from earlywarning.core.alert_record import Alert, AlertChange
@@ -46,7 +46,7 @@ def dry_run(
     """A row for each change from since to until and each recipient, by the settings and mutes of now, in the order of time.
 
     When a change was is known to the hour for an opening; else it is taken to be the end of its day, as most are. Escalations
-    follow from when an alert was really acknowledged. Raises SettingsError, StoreError.
+    follow from when an alert was really acknowledged, up to the end of the last day. Raises SettingsError, StoreError.
     """
     kin, timezone = Kinship.from_registers(register, tree), settings.municipality.timezone
     names = Names.from_registers(register, tree)
@@ -55,7 +55,7 @@ def dry_run(
     history = Sent(store).changes(register.municipality, since - _BEFORE, until)
     mutes = Mutes(store).every(register.municipality)
     cases = Cases(store).of(sorted({h.alert.alert_id for h in history}))
-    rules = rules_of(settings)
+    rules, end = rules_of(settings), instant_at(until + timedelta(days=1), 0, timezone)
     told: dict[str, frozenset[str]] = {}
     rows: list[Row] = []
     for change in sorted(history, key=lambda h: _moment(h, timezone)):
@@ -76,7 +76,7 @@ def dry_run(
                 rows.append(row(d.at or moment, d.recipient, d.channel, d.way, d.why, words, (change, said)))
         if change.change == "opened" and change.on >= since:
             named = {r.name: r for r in recipients}
-            for e in _escalated(alert, sent, cases.get(alert.alert_id), named, settings):
+            for e in _escalated(alert, sent, cases.get(alert.alert_id), named, settings, end):
                 reason = escalation_sentence(e, language, timezone)
                 rows.append(row(e.at, e.to, named[e.to].channel, "escalation", "escalated", reason, (change, said)))
     return sorted(rows, key=lambda r: (r.at, r.alert_id, r.recipient))
@@ -89,17 +89,16 @@ def _moment(change: AlertChange, timezone: str) -> datetime:
 
 
 def _escalated(
-    alert: Alert, sent: list[Told], case: Casework | None, named: Mapping[str, Recipient], settings: Settings
+    alert: Alert, sent: list[Told], case: Casework | None, named: Mapping[str, Recipient], settings: Settings, end: datetime
 ) -> list[Escalation]:
-    """The chain of an alert for as long as it was open and nobody acknowledged it."""
+    """The chain of an alert, up to `end`, for as long as nobody acknowledged it."""
     rules, out = rules_of(settings), list[Escalation]()
     told = list(sent)
-    now = datetime.now(UTC)
     acknowledged = case.acknowledged_at if case else None
     while True:
         waits = [t.at + named[t.recipient].escalate_after for t in told if named[t.recipient].escalates_to]
         for at in sorted(waits):
-            if at > now or (acknowledged is not None and acknowledged <= at):
+            if at >= end or (acknowledged is not None and acknowledged <= at):
                 continue
             if more := escalations(alert, told, [e.to for e in out], named, at, rules):
                 out += more
