@@ -167,7 +167,8 @@ class _Words:
         first = [self._say("digest" if alerts else "digest_none", days=days)]
         if content.meeting is not None:
             first.append(self._say("digest_meeting", at=self._moment(content.meeting)))
-        rest = told(content.ongoing, self._say("digest_ongoing")) + told(content.muted, self._say("digest_muted"))
+        rest = told(content.ongoing, text(self.language, "digest_ongoing", "route"))
+        rest += told(content.muted, text(self.language, "digest_muted", "route"))
         return subject, first, alerts + rest
 
     def _reporter(self, content: ReporterContent) -> tuple[str, list[str], list[AlertWords]]:

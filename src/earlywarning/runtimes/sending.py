@@ -14,6 +14,7 @@ from earlywarning.core.routing import Recipient
 from earlywarning.locale import Names
 from earlywarning.runtimes.dispatching import Dispatch
 from earlywarning.runtimes.links import links_of
+from earlywarning.runtimes.recipients import addressee
 from earlywarning.settings import Settings
 from earlywarning.store import Store
 from earlywarning.store.plans import Plans
@@ -28,10 +29,11 @@ class Sending(NamedTuple):
 
     def addressee(self, recipient: str) -> Addressee | None:
         """Who a recipient or reporter is, None for one that the settings do not have."""
-        found = self.settings.recipients.get(recipient) or self.settings.reporters.get(recipient)
+        found = addressee(self.settings, recipient, self.dispatch.kin, self.names)
         if found is None:
             return None
-        return Addressee((found.address,) if found.address else ())
+        address, why = found
+        return Addressee((address,) if address else (), why)
 
 
 def sending_of(store: Store, settings: Settings, register: AreaRegister, tree: CategoryTree) -> Sending:
@@ -63,8 +65,8 @@ def contents_of(sending: Callable[[str], Sending | None]) -> Contents:
         found = sending(code)
         return None if found is None else found.names
 
-    def addressee(code: str, recipient: str) -> Addressee | None:
+    def who(code: str, recipient: str) -> Addressee | None:
         found = sending(code)
         return None if found is None else found.addressee(recipient)
 
-    return Contents(names, addressee)
+    return Contents(names, who)
