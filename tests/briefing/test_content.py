@@ -1,7 +1,7 @@
 """The picture says what is new first, keeps to what is known, and works in the weeks and towns where little is."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from string import Formatter
 
@@ -9,13 +9,15 @@ import msgspec
 import pytest
 
 from earlywarning.briefing import Briefing, BriefingError, PlanRow, render_html, render_mail, render_pdf
+from earlywarning.briefing.agenda import standing_of
 from earlywarning.briefing.words import hour_words, ratio_words, rounded, texts, whole
 from earlywarning.core.calendar import day_number
+from earlywarning.core.casework import Casework
 from earlywarning.core.iso_week import WeekError
 from earlywarning.locale import LANGUAGES, Language
 from earlywarning.store import Store
 from tests.briefing.conftest import SURGE, WEEK, Make, keep, only_the_municipality, without_outlines
-from tests.core.town import BEGIN, engine, event
+from tests.core.town import BEGIN, CODE, engine, event
 
 
 def test_both_languages_have_the_same_texts_with_the_same_places() -> None:
@@ -98,6 +100,41 @@ def test_a_week_of_an_earlier_month_shows_the_alerts_as_they_stood_then(make: Ma
 def test_the_record_goes_through_json_unchanged(make: Make) -> None:
     picture = make()
     assert msgspec.json.decode(msgspec.json.encode(picture), type=Briefing) == picture
+
+
+MONDAY, SUNDAY = date(2024, 5, 6), date(2024, 5, 12)
+
+
+@pytest.mark.parametrize(
+    ("opened", "settled", "stage", "closed", "standing"),
+    [
+        (date(2024, 5, 8), None, None, None, "new"),
+        (date(2024, 5, 8), date(2024, 5, 11), None, None, "new"),  # new and over in one week is news first
+        (date(2024, 4, 2), None, "new", None, "ongoing"),
+        (date(2024, 4, 2), date(2024, 5, 9), "new", None, "settled"),
+        (date(2024, 4, 2), date(2024, 5, 9), "measure", None, "ongoing"),  # the group is still at work on it
+        (date(2024, 4, 2), date(2024, 4, 20), "new", None, None),
+        (date(2024, 4, 2), date(2024, 4, 20), "measure", None, "ongoing"),
+        (date(2024, 4, 2), None, "closed", date(2024, 5, 7), "settled"),
+        (date(2024, 4, 2), None, "closed", date(2024, 4, 30), None),
+        (date(2024, 5, 13), None, None, None, None),
+    ],
+)
+def test_an_alert_belongs_where_its_week_and_the_work_on_it_say(
+    store: Store, opened: date, settled: date | None, stage: str | None, closed: date | None, standing: str | None
+) -> None:
+    alert = msgspec.structs.replace(
+        store.alerts()[0],
+        opened_on=opened,
+        settled_on=settled,
+        state="settled" if settled else "open",
+        updated_on=settled or opened,
+    )
+    closed_at = datetime(closed.year, closed.month, closed.day, 12, tzinfo=UTC) if closed else None
+    case = None
+    if stage:
+        case = Casework(alert_id=alert.alert_id, municipality=CODE, stage=stage, opened_at=alert.opened_at, closed_at=closed_at)  # type: ignore[arg-type]  # a stage
+    assert standing_of(alert, case, MONDAY, SUNDAY) == standing
 
 
 # ---- little to go by ----------------------------------------------------------------------------------------------

@@ -69,10 +69,10 @@ def test_alerts_are_told_without_a_single_number(make: Make) -> None:
     picture = make(audience="outside")
     assert picture.alerts
     for item in picture.alerts:
-        assert not re.search(
-            r"\d", item.sentence.replace("Area 0", "").replace("Area", "").translate(str.maketrans("", "", "12345"))
-        )
-        assert not re.search(r"\b\d+ (händelse|rapport)", item.sentence + item.title)
+        told = item.sentence + item.title
+        for name in register().names:  # areas have numbers in their names
+            told = told.replace(name, "")
+        assert not re.search(r"\d", told)
         assert not item.facts
         assert not item.questions
         assert not item.owners

@@ -231,8 +231,10 @@ def _method(settings: Settings, f: Figures, least: int, known: str) -> list[str]
             say(language, "method", "changes"),
             say(language, "method", "late", known=known),
         ]
-    lines.append(say(language, "method", "origins", origins=origins))
-    lines.append(say(language, "method", "budget", n=number_words(settings.alerts.false_alarms_per_week, language)))
+    lines.append(say(language, "method", "origins_outside" if least else "origins", origins=origins))
+    false_alarms = settings.alerts.false_alarms_per_week
+    budget = "budget_one" if false_alarms == 1 else "budget_other"
+    lines.append(say(language, "method", budget, n=number_words(false_alarms, language)))
     if least:
         lines.append(say(language, "method", "disclosure", most=least - 1))
     lines.append(say(language, "method", "limits"))
