@@ -18,7 +18,6 @@ _TRANSIENT = (408, 425, 429)
 MOST_ALERTS = 8  # in one message: what a chat shows without cutting
 
 
-
 class _Heard:
     """The HTTP status that Apprise told of while a message was sent, 0 for none."""
 
@@ -72,7 +71,7 @@ class ChatSender:
         """The message as text; the key stands at its end, so that a repetition is known by it."""
         parts = list(letter.paragraphs)
         for one in letter.alerts[:MOST_ALERTS]:
-            lines = [one.sentence if len(letter.alerts) == 1 else one.headline, one.stage, one.measures]
+            lines = [(one.sentence if len(letter.alerts) == 1 else one.headline) or one.about, one.stage, one.measures]
             lines += [f"{label}: {address}" for _, label, address in one.links]
             parts.append("\n".join(line for line in lines if line))
         if len(letter.alerts) > MOST_ALERTS:
