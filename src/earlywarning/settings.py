@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
-from earlywarning.settings_channels import AnyChannel, beside, channel_kind, channel_problems
+from earlywarning.settings_channels import AnyChannel, read_channels
 from earlywarning.settings_sections import (
     Alerts,
     Budget,
@@ -174,7 +174,7 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
     known = {*_SECTIONS, "mappings", "channels"}
     problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
     parts: dict[str, Any] = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
-    parts["channels"] = _channels(document.get("channels", {}), path.parent, problems)
+    parts["channels"] = read_channels(document.get("channels", {}), path.parent, problems, _section)
     if problems:
         raise SettingsError(problems, str(path))
     return ClusterSettings(**parts, folder=path.parent)
@@ -223,7 +223,7 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
         if name == "mappings":
             parts[name] = _mappings(value, problems)
         elif name == "channels":
-            parts[name] = _channels(value, folder, problems)
+            parts[name] = read_channels(value, folder, problems, _section)
         elif name == "calendar":
             parts[name] = _calendar(value, problems)
         elif name in _SECTIONS:
@@ -333,20 +333,6 @@ def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
         if mapping is not None:
             out[name] = mapping
             problems += [f"mappings.{name}.{problem}" for problem in mapping_problems(mapping)]
-    return out
-
-
-def _channels(value: Any, folder: Path, problems: list[str]) -> dict[str, AnyChannel]:
-    if not isinstance(value, dict):
-        problems.append("channels: must hold a section for each channel, as in [channels.mail]")
-        return {}
-    out = {}
-    for name, item in value.items():
-        kind = channel_kind(name, item := dict(item) if isinstance(item, dict) else item, problems)
-        channel = _section(f"channels.{name}", item, kind, problems) if kind else None
-        if channel is not None:
-            problems += channel_problems(name, channel)
-            out[name] = beside(channel, folder)
     return out
 
 
