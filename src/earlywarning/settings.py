@@ -9,7 +9,7 @@ import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
 from earlywarning.settings_answers import Answers
-from earlywarning.settings_channels import AnyChannel, beside, channel_kind, channel_problems
+from earlywarning.settings_channels import AnyChannel, read_channels
 from earlywarning.settings_disclosure import Disclosure
 from earlywarning.settings_routing import Meeting, Recipient, Reporter, Routing, routing_problems
 from earlywarning.settings_sections import (
@@ -189,7 +189,7 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
     known = {*_SECTIONS, *_NAMED, "mappings", "channels"}
     problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
     parts: dict[str, Any] = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
-    parts["channels"] = _channels(document.get("channels", {}), path.parent, problems)
+    parts["channels"] = read_channels(document.get("channels", {}), path.parent, problems, _section)
     if problems:
         raise SettingsError(problems, str(path))
     return ClusterSettings(**parts, folder=path.parent)
@@ -238,7 +238,7 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
         if name == "mappings":
             parts[name] = _mappings(value, problems)
         elif name == "channels":
-            parts[name] = _channels(value, folder, problems)
+            parts[name] = read_channels(value, folder, problems, _section)
         elif name == "calendar":
             parts[name] = _calendar(value, problems)
         elif name in _NAMED:
@@ -362,20 +362,6 @@ def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
         if mapping is not None:
             out[name] = mapping
             problems += [f"mappings.{name}.{problem}" for problem in mapping_problems(mapping)]
-    return out
-
-
-def _channels(value: Any, folder: Path, problems: list[str]) -> dict[str, AnyChannel]:
-    if not isinstance(value, dict):
-        problems.append("channels: must hold a section for each channel, as in [channels.mail]")
-        return {}
-    out = {}
-    for name, item in value.items():
-        kind = channel_kind(name, item := dict(item) if isinstance(item, dict) else item, problems)
-        channel = _section(f"channels.{name}", item, kind, problems) if kind else None
-        if channel is not None:
-            problems += channel_problems(name, channel)
-            out[name] = beside(channel, folder)
     return out
 
 

@@ -1,6 +1,7 @@
 """The channels of a settings file, [channels.NAME]: what each kind wants to know, and that no secret stands in clear."""
 
 import re
+from collections.abc import Callable
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
@@ -205,7 +206,18 @@ def mail_problem(written: str) -> str:
     return "" if fine and not re.search(r"\s", address) else f"is not a mail address; {example}"
 
 
-def beside(channel: Any, folder: Path) -> Any:
-    """The channel with its files looked for beside the settings file."""
-    named = {n: getattr(channel, n, "") for n in ("secret_file", "ca_file", "templates")}
-    return msgspec.structs.replace(channel, **{n: str((folder / value).absolute()) for n, value in named.items() if value})
+def read_channels(value: Any, folder: Path, problems: list[str], section: Callable[..., Any]) -> dict[str, AnyChannel]:
+    """The channels of a file, by name. section: reads one section of a kind; folder: where their files are looked for."""
+    if not isinstance(value, dict):
+        problems.append("channels: must hold a section for each channel, as in [channels.mail]")
+        return {}
+    out: dict[str, AnyChannel] = {}
+    for name, given in value.items():
+        item = dict(given) if isinstance(given, dict) else given
+        kind = channel_kind(name, item, problems)
+        channel = section(f"channels.{name}", item, kind, problems) if kind else None
+        if channel is not None:
+            problems += channel_problems(name, channel)
+            files = {n: getattr(channel, n, "") for n in ("secret_file", "ca_file", "templates")}
+            out[name] = msgspec.structs.replace(channel, **{n: str((folder / f).absolute()) for n, f in files.items() if f})
+    return out

@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,10 +72,8 @@ class HttpReceiver:
                 pass
 
             def finish(self) -> None:
-                try:
+                with suppress(OSError, ValueError):
                     super().finish()
-                except (OSError, ValueError):
-                    pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -84,7 +82,7 @@ class HttpReceiver:
         self.url = f"http://127.0.0.1:{self.port}/in"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         return [got.key for got in list(self.got)]
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 import json
 
 from kafka import KafkaConsumer
+from kafka.admin import KafkaAdminClient, NewTopic
 
 from earlywarning.settings_channels import KafkaChannel
 from tests.channels.conftest import Post
@@ -12,6 +13,9 @@ from tests.kafka.conftest import brokers  # noqa: F401  # the fixture
 
 
 def test_messages_stand_on_the_topic_in_order_with_their_keys(post: Post, brokers: str) -> None:  # noqa: F811
+    admin = KafkaAdminClient(bootstrap_servers=brokers)
+    admin.create_topics([NewTopic("est.alerts", 2, 1)])
+    admin.close()
     made = [message(1, content(1, change), channel="topic", key=change) for change in ("opened", "updated", "settled")]
     post.put(*made, a_test("topic", key="t"))
     post.start(topic=KafkaChannel(topic="est.alerts", brokers=brokers, timeout_seconds=30, retry_seconds=0.05))

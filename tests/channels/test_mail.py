@@ -132,6 +132,8 @@ def test_reporters_get_a_receipt_and_hear_what_it_led_to(post: Post, mailbox: Ma
     assert "1 uppgift kunde inte tas emot" in receipt
     assert "Åtgärder: Bättre belysning och Vuxna på plats" in led_to
     assert "Läge: åtgärd beslutad" in led_to
+    assert "1. Gåsöga östra: klotter" in led_to
+    assert "14 händelser" not in led_to  # reporters stand outside the group: no counts
     assert "Det är också ett besked" in nothing
 
 

@@ -71,7 +71,7 @@ class ChatSender:
         """The message as text; the key stands at its end, so that a repetition is known by it."""
         parts = list(letter.paragraphs)
         for one in letter.alerts[:MOST_ALERTS]:
-            lines = [one.sentence if len(letter.alerts) == 1 else one.headline, one.stage, one.measures]
+            lines = [(one.sentence if len(letter.alerts) == 1 else one.headline) or one.about, one.stage, one.measures]
             lines += [f"{label}: {address}" for _, label, address in one.links]
             parts.append("\n".join(line for line in lines if line))
         if len(letter.alerts) > MOST_ALERTS:

@@ -48,9 +48,13 @@ class Earlier(NamedTuple):
 
 
 class AlertWords(NamedTuple):
-    """One alert in words. change: as a heading, empty in a list. links: (action, label, address). facts: as locale.details."""
+    """One alert in words.
+
+    about: where and what. change: as a heading, empty in a list. links: (action, label, address). facts: as locale.details.
+    """
 
     alert: Alert
+    about: str
     change: str
     headline: str
     sentence: str
@@ -184,11 +188,10 @@ class _Words:
         return subject, told[:1] if content.led_to else told, [self._led_to(led) for led in content.led_to]
 
     def _led_to(self, led: LedTo) -> AlertWords:
+        """Where and what, and what the group did: reporters stand outside the group, so they are told no counts."""
         measures = self._say("measures", measures=list_words(led.measures, self.language)) if led.measures else ""
-        return AlertWords(
-            led.alert, "", headline(led.alert, self.names, self.language, self.today),
-            sentence(led.alert, self.names, self.language, self.today), stage_words(led.stage, self.language), measures, (), (),
-        )  # fmt: skip
+        about = about_words(led.alert, self.names, self.language)
+        return AlertWords(led.alert, about, "", "", "", stage_words(led.stage, self.language), measures, (), ())
 
     def closing(self, addressee: Addressee | None) -> tuple[str, ...]:
         """What stands at the end: how figures are meant, why the recipient gets it, and by what it is known."""
@@ -253,6 +256,7 @@ def alert_words(
     alert, labels = content.alert, catalogue(language)["message_link"]
     return AlertWords(
         alert=alert,
+        about=about_words(alert, names, language),
         change=change_words(content.change, language),
         headline=headline(alert, names, language, today),
         sentence=sentence(alert, names, language, today),

@@ -31,6 +31,8 @@ class KafkaSender:
         if not reached.get("bootstrap_servers"):
             raise NotNow("no brokers are named; write them to the channel's brokers or to [kafka]")
         milliseconds = int(self._seconds * 1000)
+        if "bootstrap_timeout_ms" in KafkaProducer.DEFAULT_CONFIG:  # since kafka-python 3
+            reached.setdefault("bootstrap_timeout_ms", milliseconds)
         try:
             self._producer = KafkaProducer(
                 **reached, acks="all", max_block_ms=milliseconds, client_id=f"earlywarning-{__version__}",

@@ -101,7 +101,8 @@ class MailSender:
             mail["Importance"] = "high"
 
     def _drawn(self, letter: Letter) -> list[Picture | None]:
-        return [self._pictures.of(one.alert, letter.language) for one in letter.alerts[:MOST_PICTURES]]
+        shown = letter.alerts[:MOST_PICTURES]
+        return [self._pictures.of(one.alert, letter.language) if one.sentence else None for one in shown]
 
     # ---- sending --------------------------------------------------------------------------------------------------
 

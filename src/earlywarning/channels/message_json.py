@@ -42,7 +42,7 @@ def message_json(letter: Letter) -> bytes:
     m, content = letter.message, letter.content
     told = [*letter.paragraphs]
     for one in letter.alerts:
-        told += [words for words in (one.headline, one.sentence, one.stage, one.measures) if words]
+        told += [words for words in (one.headline or one.about, one.sentence, one.stage, one.measures) if words]
     kind = f"{m.kind}.{content.change}" if isinstance(content, AlertContent) and m.kind == "alert" else m.kind
     data: dict[str, Any] = {}
     match content:

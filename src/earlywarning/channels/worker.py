@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any
@@ -158,10 +159,8 @@ class Worker:
         def fail() -> None:
             raise error
 
-        try:
+        with suppress(CircuitBreakerError, NotNow):
             self._breaker.call(fail)
-        except (CircuitBreakerError, NotNow):
-            pass
         return error
 
     def _send(self, waiting: Waiting, rendered: object) -> None:

@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.params import Parameter
 
 from earlywarning.runtimes.front import Front
-from earlywarning.store.outbox import Outbox
+from earlywarning.store.outbox import Outbox, Waiting
 
 _JSON = {"content-type": "application/json"}
 
@@ -24,6 +24,13 @@ def _answer(value: Any, status: int = 200) -> Response[bytes]:
     return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
 
 
+def _row(w: Waiting) -> dict[str, Any]:
+    m = w.message
+    about = {name: getattr(m, name) for name in ("key", "channel", "recipient", "kind", "alert_id", "created_at")}
+    tried = {"state": w.state, "attempts": w.attempts, "next_at": w.next_at, "problem": w.problem}
+    return {"id": w.id, **about, **tried}
+
+
 @get("/v1/outbox", summary="Messages that wait or were given up", tags=["operations"], sync_to_thread=True)
 def list_messages(
     state: State,
@@ -34,15 +41,7 @@ def list_messages(
     service: Front = state.service
     outbox = Outbox(service.store)
     found = outbox.messages(service.register.municipality, message_state or ("waiting", "dead"), limit=limit)
-    rows = [
-        {
-            "id": w.id, "key": w.message.key, "channel": w.message.channel, "recipient": w.message.recipient,
-            "kind": w.message.kind, "alert_id": w.message.alert_id, "created_at": w.message.created_at,
-            "state": w.state, "attempts": w.attempts,
-            "next_at": w.next_at, "problem": w.problem,
-        }
-        for w in found
-    ]  # fmt: skip
+    rows = [_row(w) for w in found]
     return _answer({"messages": rows})
 
 
