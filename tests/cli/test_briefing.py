@@ -21,7 +21,9 @@ from tests.web.conftest import write_town
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("town")
-    write_town(folder, "")
+    write_town(
+        folder, '[recipients.group]\nrole = "coordinator"\nchannel = "mail"\naddress = "group@example.se"\nlanguage = "sv"\n'
+    )
     (folder / "events.jsonl").write_bytes(b"\n".join(msgspec.json.encode(e) for e in history(5, 40)))
     command(folder, "ingest", "events.jsonl")
     return folder
@@ -50,8 +52,9 @@ def test_language_and_readers_are_chosen_and_stand_in_the_name(town: Path) -> No
         ({"week": "2023-W53"}, "2023 has the weeks 1 to 52"),
         ({"week": "2023-W40"}, "week 2023-W40 has not begun for this store"),
         ({"forms": "html,docx"}, "'docx' is not known; it is some of html,pdf,json,mail"),
-        ({"send": True}, "name who gets it, such as --send --to mail/group"),
-        ({"send": True, "to": ("mail",)}, "write channel/recipient"),
+        ({"send": True}, "nobody wants the picture: set briefing = true for a recipient"),
+        ({"send": True, "to": ("mail",)}, "there is no such recipient in the settings; there are: group"),
+        ({"to": ("group",)}, "add --send"),
         ({"out": Path("earlywarning.toml/below")}, "choose another folder with --out"),
     ],
 )
@@ -59,7 +62,7 @@ def test_errors_say_the_way_out(town: Path, monkeypatch: pytest.MonkeyPatch, giv
     monkeypatch.chdir(town)
     chosen = {"week": "", "out": Path("wrong"), "forms": "html", "send": False, "to": (), **given}
     with pytest.raises((OperatorError, WeekError, BriefingError)) as caught:
-        write_briefing(None, chosen["week"], chosen["out"], chosen["forms"], None, "group", chosen["send"], chosen["to"])
+        write_briefing(None, chosen["week"], chosen["out"], chosen["forms"], None, "group", chosen["send"], chosen["to"], "")
     assert error in str(caught.value)
 
 
@@ -71,7 +74,7 @@ def test_on_the_command_line_an_error_is_one_line(town: Path) -> None:
 def test_sent_twice_it_lies_in_the_outbox_once(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(town)
     for _ in range(2):
-        write_briefing(None, "2023-W04", Path("sent"), "json", None, "group", True, ["mail/group"])
+        write_briefing(None, "2023-W04", Path("sent"), "json", None, "group", True, ["group"], "")
     store = next(town.glob("*.db"))
     with Store.open(f"sqlite:///{store}") as opened:
         messages = [w.message for w in Outbox(opened).messages()]

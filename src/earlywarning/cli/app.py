@@ -299,13 +299,14 @@ def briefing(
     audience: Annotated[
         Literal["group", "outside"], Parameter(name="--for", help="Outside the group small counts are hidden ([disclosure]).")
     ] = "group",
-    send: Annotated[bool, Parameter(help="Put it into the outbox, for those named by --to.", negative="")] = False,
-    to: Annotated[tuple[str, ...], Parameter(help="Who gets it: channel/recipient as in the settings.", negative="")] = (),
+    send: Annotated[bool, Parameter(help="Put it into the outbox, for those who want it.", negative="")] = False,
+    to: Annotated[tuple[str, ...], Parameter(help="Who gets it in their place: recipients of the settings.", negative="")] = (),
+    service: Annotated[str, Parameter(help="A running service that sends it, such as http://127.0.0.1:8620.")] = "",
 ) -> None:
     """The weekly situational picture (lägesbild): what is new, alerts, map, what rose and fell, as page, PDF and mail."""
     from earlywarning.cli.briefing import write_briefing  # noqa: PLC0415  # a command loads only what it needs
 
-    write_briefing(settings, week, out, format, language, audience, send, to)
+    write_briefing(settings, week, out, format, language, audience, send, to, service)
 
 
 @letters_app.default

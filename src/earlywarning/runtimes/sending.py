@@ -52,7 +52,7 @@ def sending_of(store: Store, settings: Settings, register: AreaRegister, tree: C
             return [], {}
         from earlywarning.runtimes.weekly_picture import due_pictures  # noqa: PLC0415  # draws: only where it is wanted
 
-        return due_pictures(store, settings, register, tree, now)
+        return due_pictures(store, settings, now)
 
     dispatch = Dispatch(store, settings, register, tree, links=offered, priorities=touched, pictures=pictures)
     return Sending(settings, Names.from_registers(register, tree), dispatch)

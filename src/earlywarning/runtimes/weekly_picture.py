@@ -1,6 +1,8 @@
 """The weekly picture with all that a runtime knows: the action plan's standing, links, holidays; made before each meeting."""
 
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
+from multiprocessing import get_context
 
 from earlywarning.briefing import Audience, Briefing, PlanRow, briefing_messages, make_briefing
 from earlywarning.briefing.messages import Addressee
@@ -8,11 +10,12 @@ from earlywarning.core.action_plan import in_words
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, date_of
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.iso_week import Week, due_week
+from earlywarning.core.iso_week import Week, due_week, parse_week
 from earlywarning.core.outgoing import Outgoing
 from earlywarning.locale import Language
 from earlywarning.plan.figures import goal_kind, priority_figures
 from earlywarning.plan.words import goal_sentence, verdict_sentence
+from earlywarning.runtimes.assembly import area_register, category_tree
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.plan_counts import PlanCounts
 from earlywarning.runtimes.recipients import meeting_of
@@ -38,6 +41,21 @@ def weekly_picture(
         store, settings, register, tree, LocalCalendar(settings.municipality.timezone), week, language, audience,
         plan_rows=plan_rows(store, settings, register, tree, week, language), day_kinds=day_calendar(settings), links=links,
     )  # fmt: skip
+
+
+def picture_apart(settings: Settings, store_url: str, week: str, language: Language, audience: Audience = "group") -> Briefing:
+    """The picture, made in a process of its own: a large municipality's takes a gigabyte and seconds of one core.
+
+    Raises WeekError, BriefingError, StoreError and what the registers can raise.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+        return apart.submit(_made, settings, store_url, week, language, audience).result()
+
+
+def _made(settings: Settings, store_url: str, week: str, language: Language, audience: Audience) -> Briefing:
+    with Store.open(store_url) as store:
+        register, tree = area_register(settings), category_tree(settings)
+        return weekly_picture(store, settings, register, tree, parse_week(week), language, audience)
 
 
 def plan_rows(
@@ -66,24 +84,23 @@ def plan_rows(
     return rows
 
 
-def due_pictures(
-    store: Store, settings: Settings, register: AreaRegister, tree: CategoryTree, now: datetime
-) -> tuple[list[Outgoing], dict[str, str]]:
+def due_pictures(store: Store, settings: Settings, now: datetime) -> tuple[list[Outgoing], dict[str, str]]:
     """The picture for those who want it, on the evening before a meeting; and the state to be kept with it.
 
     Each week's is made once. In a store whose clock stands before that week (a replayed past) nothing is due.
     """
     to = {name: r for name, r in settings.recipients.items() if r.briefing}
-    state = store.engine_state(register.municipality)
+    code = settings.municipality.code
+    state = store.engine_state(code)
     if not to or state is None:
         return [], {}
-    name = f"briefing:{register.municipality}"
+    name = f"briefing:{code}"
     week = due_week(now, meeting_of(settings), store.source_state(name) or "")
     if week is None or date_of(state[0]) < week.last:
         return [], {}
     messages: list[Outgoing] = []
     for language in sorted({r.language or settings.municipality.language for r in to.values()}):
         readers = [Addressee(r.channel, n) for n, r in to.items() if (r.language or settings.municipality.language) == language]
-        picture = weekly_picture(store, settings, register, tree, week, language)
+        picture = picture_apart(settings, store.url, str(week), language)
         messages += briefing_messages(picture, readers, now)
     return messages, {name: str(week)}
