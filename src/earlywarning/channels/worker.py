@@ -44,7 +44,7 @@ class Worker:
             exclude=not_of_the_channel,
         )  # fmt: skip
         self._wait = wait_random_exponential(multiplier=channel.retry_seconds, max=channel.longest_retry_seconds)
-        self._rest_until, self._look_in = 0.0, _LOOK
+        self._rest_until, self._soonest = 0.0, 0.0  # monotonic seconds; soonest: of another attempt
         self._settled: list[tuple[int, str, str]] = []
         self._postponed: list[tuple[int, datetime, str]] = []
         self._stop, self._wake = Event(), Event()
@@ -91,12 +91,16 @@ class Worker:
             if resting > 0:
                 self._stop.wait(resting)
             elif not more and not self._stop.is_set():
-                self._wake.wait(self._look_in)
+                self._wake.wait(self._pause())
         self._hang_up()
+
+    def _pause(self) -> float:
+        """Seconds until the outbox is looked into again: at the latest when a message is to be tried again."""
+        left = self._soonest - time.monotonic()
+        return min(left + 0.001, _LOOK) if left > 0 else _LOOK
 
     def _round(self) -> bool:
         """Send what is due; returns whether there may be more."""
-        self._look_in = _LOOK
         self._keep()  # what could not be kept before: until it is, nothing is sent again
         at_once = 1 if self._breaker.current_state != STATE_CLOSED else _AT_ONCE
         waiting = self._outbox.due(self.name, self._now(), at_once)
@@ -203,7 +207,8 @@ class Worker:
             self._give_up(waiting, f"given up after {waiting.attempts + 1} attempts: {error}")
         else:
             seconds = max(self._wait(_attempt(waiting.attempts + 1)), error.after)
-            self._look_in = min(self._look_in, seconds)
+            now = time.monotonic()
+            self._soonest = min(self._soonest if self._soonest > now else now + _LOOK, now + seconds)
             self._postponed.append((waiting.id, self._now() + timedelta(seconds=seconds), str(error)))
             self._metrics.messages.labels(self.name, "failed").inc()
             log.warning("a message waits", channel=self.name, key=waiting.message.key, problem=str(error))
