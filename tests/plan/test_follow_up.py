@@ -80,8 +80,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     begin = day_number(town.BEGIN.date())
     starts = day_number(date(2024, 1, 10))
     for day in range(begin, day_number(date(2025, 1, 20))):
-        for area in rates:
-            for _ in range(rng.poisson(rates[area] * (0.2 if area == "A0" and day >= starts else 1.0))):
+        for area, rate in rates.items():
+            for _ in range(rng.poisson(rate * (0.2 if area == "A0" and day >= starts else 1.0))):
                 when = datetime.fromtimestamp(day * 86_400 + 11 * 3_600, tz=UTC)
                 events.append(town.event(f"g{len(events)}", when, area=area, category="C0", origin="reported"))
     pages: dict[int, bytes] = {}

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.core.action_plan import Action, ActionPlan, Kind, Priority
+from earlywarning.core.action_plan import Action, ActionPlan, Kind, Priority, Promise
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.casework import Casework
 from earlywarning.core.data_notes import DataNote
@@ -84,7 +84,11 @@ def follow_up(
 ) -> FollowUp:
     """The figures of a year's follow-up, as things stood on its last day or stand now."""
     first, last = date(year, 1, 1), date(year, 12, 31)
-    on = min(last, made_on)
+
+    def on(promise: Promise) -> date:
+        """Evidence of a promise whose time is over may come in later; one that goes on is seen as the year ended."""
+        return made_on if promise.last_day <= last else min(last, made_on)
+
     return FollowUp(
         municipality, name, year, made_on, plan,
         tuple(priority_figures(p, source, notes, last) for p in plan.priorities),
@@ -93,7 +97,7 @@ def follow_up(
             for a in plan.actions
             if a.begins <= last and (a.ends is None or a.ends >= first)
         ),
-        tuple(PromiseFigures(p, kept(p, on)) for p in plan.promises if p.first_day <= last and p.last_day >= first),
+        tuple(PromiseFigures(p, kept(p, on(p))) for p in plan.promises if p.first_day <= last and p.last_day >= first),
         tuple(measures_taken(cases, first, last)),
         tuple(n for n in notes if n.first_day <= last and n.noted_on >= first),
     )  # fmt: skip
