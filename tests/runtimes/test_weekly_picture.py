@@ -16,9 +16,7 @@ from earlywarning.store import Store
 from tests.core.town import history
 from tests.web.conftest import Running, write_town
 
-WANTS = (
-    '[recipients.group]\nrole = "coordinator"\nchannel = "mail"\nlanguage = "{}"\nbriefing = true\n'
-)
+WANTS = '[recipients.group]\nrole = "coordinator"\nchannel = "mail"\nlanguage = "{}"\nbriefing = true\n'
 BOTH = WANTS.format("sv") + WANTS.format("en").replace("recipients.group", "recipients.english")
 
 

@@ -17,9 +17,7 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.plan_check import PlanError
 from earlywarning.core.screening import find_personal_data
 from earlywarning.locale import Language, Names
-from earlywarning.plan.document import follow_up_document
 from earlywarning.plan.figures import priority_figures
-from earlywarning.plan.paper import html_page, pdf_bytes
 from earlywarning.plan.reading import read_plan
 from earlywarning.plan.words import Teller, change_words, interval_words, say, verdict_words
 from earlywarning.plan.writing import plan_differences, plan_toml
@@ -154,6 +152,9 @@ def write_follow_up(
     settings_file: Path | None, year: int, out: Path, wanted: Language | None, smallest: int, now: datetime
 ) -> None:
     """Page and PDF of a year."""
+    from earlywarning.plan.document import follow_up_document  # noqa: PLC0415  # pictures take a second to load
+    from earlywarning.plan.paper import html_page, pdf_bytes  # noqa: PLC0415  # likewise
+
     here = _here(settings_file)
     today = now.astimezone(ZoneInfo(here.settings.municipality.timezone)).date()
     with Store.open(here.settings.store_url) as store:

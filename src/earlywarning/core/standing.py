@@ -24,7 +24,7 @@ _FEW = 30  # events, below which the usual lateness is not known
 _VISIBLE = 1.645 + 0.842  # standard errors that are seen four times in five
 
 Verdict = Literal["reached", "on-the-way", "not-seen", "cannot-be-said"]
-Why = Literal["", "so-far", "moving", "not-begun", "too-early", "no-history", "too-few-events", "wide"]
+Why = Literal["", "so-far", "moving", "moving-short", "moved", "not-begun", "too-early", "no-history", "too-few-events", "wide"]
 
 
 class Daily(NamedTuple):
@@ -47,7 +47,8 @@ class Daily(NamedTuple):
 class Standing(NamedTuple):
     """Figures behind a verdict.
 
-    why: of "on-the-way", whether the level is at the goal so far, or moving towards it. baseline: events in the compared part
+    why: of "on-the-way", whether the level is at the goal so far, or moving towards it (surely short of it so far); of
+    "not-seen", whether it moved at all. baseline: events in the compared part
     of the baseline, per length of the target so far; events: of the target so far, in `days` complete days through
     `through`. ratio, low, high: level now over baseline, with interval; count_low, count_high: interval of the mean behind
     `events`. goal_ratio: ratio at which the goal lies; goal_count: events in the whole target period that it means;
@@ -138,6 +139,8 @@ def _verdict(goal: Goal, s: Standing) -> tuple[Verdict, Why]:
     short = low > at if fewer else high < at
     if there:
         return ("reached", "") if s.finished else ("on-the-way", "so-far")
+    if moved and short:
+        return ("not-seen", "moved") if s.finished else ("on-the-way", "moving-short")
     if moved:
         return "on-the-way", "moving"
     return ("not-seen", "") if short else ("cannot-be-said", "wide")

@@ -97,11 +97,15 @@ def _glance(figures: FollowUp, tell: Teller) -> Block:
         known = s.ratio == s.ratio and not tell.hides(s.events, s.baseline)
         rows.append([
             in_words(p.priority, "name", tell.language),
-            goal_sentence(p.priority.goal, goal_kind(p.priority), tell.language),
+            _capital(goal_sentence(p.priority.goal, goal_kind(p.priority), tell.language)),
             f"{change_words(s.ratio, tell.language)} ({interval_words(s.low, s.high, tell.language)})" if known else "\N{EN DASH}",
             verdict_words(s, tell.language) if known or s.ratio != s.ratio else "\N{EN DASH}",
         ])  # fmt: skip
     return _table(tell, say(tell.language, "label", "at_a_glance"), ("priority", "goal", "now", "state"), rows)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _reading(tell: Teller) -> Block:
@@ -125,8 +129,9 @@ def _priority(p: PriorityFigures, figures: FollowUp, tell: Teller) -> list[Block
     ]
     blocks = [Block("heading", text=name, level=1), *(Block("text", text=f"{head}: {words}") for head, words in told)]
     blocks.append(_head(2, "standing", tell))
-    blocks.append(Block("text", text=goal_sentence(priority.goal, goal_kind(priority), language)))
-    blocks.append(Block("text", text=" ".join(standing_sentences(p, tell))))
+    aim = f"{say(language, 'label', 'goal')}: {goal_sentence(priority.goal, goal_kind(priority), language)}"
+    blocks.append(Block("text", text=aim))
+    blocks.append(Block("items", items=[*standing_sentences(p, tell), *disturbances(p, tell)]))
     blocks += _picture(draw_priority(p, name, tell))
     blocks.append(_head(2, "commitments", tell))
     if priority.commitments:

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.core.action_plan import Action, ActionPlan, Kind, Priority
+from earlywarning.core.action_plan import Action, ActionPlan, Kind, Priority, Promise
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.casework import Casework
 from earlywarning.core.data_notes import DataNote
@@ -25,12 +25,17 @@ def goal_kind(priority: Priority) -> Kind:
     return priority.goal.kind or priority.kinds[0]
 
 
-def priority_figures(priority: Priority, source: CountSource, until: date | None = None) -> PriorityFigures:
+def priority_figures(
+    priority: Priority, source: CountSource, notes: Iterable[DataNote] = (), until: date | None = None
+) -> PriorityFigures:
     """Where a priority stands on the last complete day, or on `until` where that is earlier."""
-    kind = goal_kind(priority)
+    kind, goal = goal_kind(priority), priority.goal
     counts = source.daily(priority.areas, priority.categories, kind, priority.origins)
     through = _through(source.complete(priority.categories, kind), until)
-    return PriorityFigures(priority, standing(priority.goal, counts, through, source.residents(priority.areas)), counts)
+    first, last = day_number(goal.baseline_first), min(through, day_number(goal.target_last))
+    disturbing = tuple(n for n in notes if n.kind == kind and _concerns(n, priority.areas, priority.categories, first, last))
+    new = tuple(source.new_sources(kind, first + 28, last))
+    return PriorityFigures(priority, standing(goal, counts, through, source.residents(priority.areas)), counts, disturbing, new)
 
 
 def action_figures(action: Action, source: CountSource, notes: Iterable[DataNote], until: date | None = None) -> ActionFigures:
@@ -58,7 +63,8 @@ def action_figures(action: Action, source: CountSource, notes: Iterable[DataNote
             apart = counts(action.buffer_comparison) if buffer and action.buffer_comparison else None
             difference = _difference(before, _pair(others, windows), buffer, apart, windows, spread)
     first = weeks.first
-    disturbing = tuple(n for n in notes if n.kind == action.kind and _concerns(n, action, first, through))
+    areas = (*action.areas, *action.comparison, *action.buffer, *action.buffer_comparison)
+    disturbing = tuple(n for n in notes if n.kind == action.kind and _concerns(n, areas, action.categories, first, through))
     new = tuple(source.new_sources(action.kind, first + 28, through))
     return ActionFigures(
         action, told, around, difference, windows, before_after, date_of(through), disturbing, new, treated, others
@@ -78,16 +84,20 @@ def follow_up(
 ) -> FollowUp:
     """The figures of a year's follow-up, as things stood on its last day or stand now."""
     first, last = date(year, 1, 1), date(year, 12, 31)
-    on = min(last, made_on)
+
+    def on(promise: Promise) -> date:
+        """Evidence of a promise whose time is over may come in later; one that goes on is seen as the year ended."""
+        return made_on if promise.last_day <= last else min(last, made_on)
+
     return FollowUp(
         municipality, name, year, made_on, plan,
-        tuple(priority_figures(p, source, last) for p in plan.priorities),
+        tuple(priority_figures(p, source, notes, last) for p in plan.priorities),
         tuple(
             action_figures(a, source, notes, last)
             for a in plan.actions
             if a.begins <= last and (a.ends is None or a.ends >= first)
         ),
-        tuple(PromiseFigures(p, kept(p, on)) for p in plan.promises if p.first_day <= last and p.last_day >= first),
+        tuple(PromiseFigures(p, kept(p, on(p))) for p in plan.promises if p.first_day <= last and p.last_day >= first),
         tuple(measures_taken(cases, first, last)),
         tuple(n for n in notes if n.first_day <= last and n.noted_on >= first),
     )  # fmt: skip
@@ -167,9 +177,10 @@ def _difference(
     )  # fmt: skip
 
 
-def _concerns(note: DataNote, action: Action, first: int, through: int) -> bool:
-    if note.what not in _DISTURBING or day_number(note.first_day) > through or day_number(note.last_day) < first:
+def _concerns(note: DataNote, areas: Sequence[str], categories: Sequence[str], first: int, last: int) -> bool:
+    """Whether an artefact of booking falls into the time, areas and categories of a comparison; none given: all."""
+    if note.what not in _DISTURBING or day_number(note.first_day) > last or day_number(note.last_day) < first:
         return False
-    areas = {*action.areas, *action.comparison, *action.buffer, *action.buffer_comparison}
-    here = note.area is None or note.area in areas
-    return here and (note.category is None or not action.categories or note.category in action.categories)
+    return (note.area is None or not areas or note.area in areas) and (
+        note.category is None or not categories or note.category in categories
+    )

@@ -36,11 +36,13 @@ class CountSource(Protocol):
 
 
 class PriorityFigures(NamedTuple):
-    """A priority as it stands, and its daily counts."""
+    """A priority as it stands, its daily counts, and what disturbs the comparison of the two periods."""
 
     priority: Priority
     standing: Standing
     counts: Daily
+    notes: tuple[DataNote, ...] = ()
+    new_sources: tuple[NewSource, ...] = ()
 
 
 class Windows(NamedTuple):

@@ -103,7 +103,7 @@ def _fill(into: dict[str, Any], path: Path, line: int, row: dict[str, str], reco
         if column in _LISTS and field != "kind":
             value = [part for part in re.split(r"[\s,;|]+", cell) if part]
         elif field in _NUMBERS:
-            value = cell.replace(",", ".").replace("\N{MINUS SIGN}", "-").replace(" ", "")
+            value = cell.replace(",", ".").replace("\N{MINUS SIGN}", "-").replace(" ", "").removeprefix("+")
         inner = into
         for step in steps[:-1]:
             inner = inner.setdefault(step, {})

@@ -53,7 +53,7 @@ class Teller(NamedTuple):
     def number(self, count: float) -> str:
         """A count, or that it is too small to be shown."""
         if self.hides(count):
-            return say(self.language, "text", "under", n=self.smallest)
+            return say(self.language, "text", "under", n=number_words(self.smallest, self.language, 0))
         return number_words(count, self.language, 0)
 
     def counted(self, kind: str, count: float) -> str:
@@ -138,7 +138,14 @@ def standing_sentences(figures: PriorityFigures, tell: Teller) -> list[str]:
         )
         if goal.change is None:
             count = {"low": s.count_low, "high": s.count_high, "goal": s.goal_so_far}
-            said.append(say(language, "standing", "count_level", **{k: number_words(v, language, 0) for k, v in count.items()}))
+            said.append(
+                say(
+                    language,
+                    "standing",
+                    "count_level_finished" if s.finished else "count_level",
+                    **{k: number_words(v, language, 0) for k, v in count.items()},
+                )
+            )
     said.append(verdict_sentence(s, kind, language))
     if s.met is not None and known and goal.change is None:
         said.append(say(language, "standing", "met" if s.met else "unmet"))
@@ -157,7 +164,8 @@ def verdict_sentence(standing: Standing, kind: str, language: Language) -> str:
 
 def verdict_words(standing: Standing, language: Language) -> str:
     """The verdict in a word or two."""
-    return say(language, "verdict", standing.verdict)
+    finished = standing.verdict == "cannot-be-said" and standing.finished
+    return say(language, "verdict", "cannot-be-said_finished" if finished else standing.verdict)
 
 
 def effect_sentences(figures: ActionFigures, tell: Teller) -> list[str]:
@@ -205,7 +213,7 @@ def _around(figures: ActionFigures, tell: Teller) -> list[str]:
 def _simple(figures: ActionFigures, unit: str, language: Language) -> list[str]:
     said, windows, difference = [], figures.windows, figures.difference
     if windows is not None and difference is not None:
-        rounded = {k: number_words(getattr(difference, k), language, 1) for k in ("total", "low", "high", "local", "displaced")}
+        rounded = {k: _signed(getattr(difference, k), language) for k in ("total", "low", "high", "local", "displaced")}
         values: dict[str, object] = {
             **rounded, "unit": unit, "before": span_words(*windows.before), "after": span_words(*windows.after),
             "se": number_words(difference.total_se, language, 1),
@@ -219,8 +227,12 @@ def _simple(figures: ActionFigures, unit: str, language: Language) -> list[str]:
     return said
 
 
-def disturbances(figures: ActionFigures, tell: Teller) -> list[str]:
-    """What else changed in the time that an action is judged by: booking and new sources."""
+def _signed(value: float, language: Language) -> str:
+    return number_words(value, language, 1).replace("-", "\N{MINUS SIGN}")
+
+
+def disturbances(figures: ActionFigures | PriorityFigures, tell: Teller) -> list[str]:
+    """What else changed in the time that an action or a goal is judged by: booking and new sources."""
     language = tell.language
     said = [say(language, "effect", "new_source", source=n.source, day=n.since.isoformat()) for n in figures.new_sources]
     newest = sorted(figures.notes, key=lambda n: n.last_day, reverse=True)
