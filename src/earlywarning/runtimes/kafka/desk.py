@@ -97,7 +97,7 @@ class Desk:
 
     def __init__(self, cluster: ClusterSettings, store: Store, metrics: Metrics) -> None:
         self.cluster, self.store, self.metrics = cluster, store, metrics
-        self.published = PublishedSettings()
+        self.published = PublishedSettings(metrics)
         self.counters: dict[str, Counter] = {}
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
@@ -213,13 +213,14 @@ class Desk:
                 self.counters[settings.municipality.code] = Counter(self, settings)
                 self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
             except ValueError as error:
-                self.metrics.settings_errors.inc()
+                self.published.refuse(settings.municipality.code)
                 log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
-        for tendency, state, n in self.store.alert_counts():
-            self.metrics.alerts.labels(tendency, state).set(n)
+        self.metrics.say_what_runs("desk", "events")
+        self.metrics.ready.set(self.alive)
+        self.metrics.show_alerts(self.store.alert_counts())
         self.metrics.dead_letters.set(sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting"))
 
 
