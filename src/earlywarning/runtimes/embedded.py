@@ -32,7 +32,7 @@ from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.sending import contents_of, sending_of
-from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
+from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
 from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.mapping import RowMapper
@@ -57,6 +57,7 @@ class Service:
         contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
         self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
         self.ready = self._behind = False
+        self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
         self._stop = threading.Event()
@@ -73,7 +74,11 @@ class Service:
         store = Store.open(settings.store_url, writer=True, holder=holder)
         try:
             service = cls(settings, store, engine, metrics or Metrics())
+            begun = time.perf_counter()
             service._restore(engine)
+            service.metrics.rebuild.observe(time.perf_counter() - begun)
+            service.metrics.show_newest(newest_recorded(engine))
+            service._show_standing()
             store.add_settings_version(settings.version, settings.text, now)
         except BaseException:
             store.close()
@@ -147,6 +152,7 @@ class Service:
             except BaseException:
                 self._fell_behind()
                 raise
+            self._show_standing()
         self._measure(taken, result, changes, time.perf_counter() - begun)
         return taken
 
@@ -244,6 +250,7 @@ class Service:
             except BaseException:
                 self._fell_behind()
                 raise
+            self._show_standing()
         self.metrics.count_changes(changes.history)
 
     def reload(self, settings: Settings) -> None:
@@ -261,6 +268,8 @@ class Service:
             self.settings = settings
             self._delivery.configure(settings.channels)
             self.store.add_settings_version(settings.version, settings.text, now)
+            self._show_standing()
+        self.metrics.settings_refused.set(0)
         log.info("settings in force", version=settings.version)
 
     # ---- living by itself -----------------------------------------------------------------------------------------
@@ -325,6 +334,7 @@ class Service:
         try:
             taken = self.take([supply for supply, _ in batch], datetime.now(UTC))
         except Exception as error:  # noqa: BLE001  # every waiting sender gets the error, whatever it is
+            self.metrics.failures.labels("batch").inc()
             log.error("a batch could not be taken", error=type(error).__name__, supplies=len(batch))
             for _, future in batch:
                 future.set_exception(error)
@@ -336,20 +346,35 @@ class Service:
         try:
             self.advance(datetime.now(UTC))
         except StoreError as error:
+            self.metrics.failures.labels("day").inc()
             log.error("the day could not be closed", problem=str(error))
+        except Exception as error:  # noqa: BLE001  # the writer must live on: what is wrong with one day may end with the next
+            self.metrics.failures.labels("day").inc()
+            log.error("the day could not be closed", error=type(error).__name__)
 
     def _changed(self, settings: Settings) -> None:
         try:
             self.reload(settings)
         except (ValueError, StoreError) as error:
-            self.metrics.settings_errors.inc()
+            self._count_refusal()
             log.error("settings refused", problem=str(error))
 
     def _broken(self, error: SettingsError) -> None:
-        self.metrics.settings_errors.inc()
+        self._count_refusal()
         log.error("settings refused", problems=list(error.problems))
 
+    def _count_refusal(self) -> None:
+        self.metrics.settings_errors.inc()
+        self.metrics.settings_refused.set(1)
+
     # ---- what is shown --------------------------------------------------------------------------------------------
+
+    def _show_standing(self) -> None:
+        """Show how the engine stands, when a day or the settings have changed. Called by whoever holds the engine."""
+        now = (self.engine, self.engine.today, self.engine.watch.fitted_on, self.settings.text)
+        if self._shown != now:
+            self._shown = now
+            self.metrics.show_standing(self.register.municipality, standing(self.engine))
 
     def _measure(self, taken: Sequence[Taken], result: Ingested, changes: Changes, seconds: float) -> None:
         m = self.metrics
@@ -357,15 +382,14 @@ class Service:
         for note in changes.notes:
             m.data_notes.labels(note.what).inc()
         if changes.history:
-            m.to_alert.observe(seconds)
+            m.to_alert.observe(seconds, {"alert_id": changes.history[-1].alert.alert_id})
             m.count_changes(changes.history)
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
-        for tendency, state, n in self.store.alert_counts():
-            self.metrics.alerts.labels(tendency, state).set(n)
         self._delivery.show_state()
+        self.metrics.say_what_runs("embedded", self.settings.service.clock)
+        self.metrics.ready.set(self.alive)
+        self.metrics.show_alerts(self.store.alert_counts())
         waiting = sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting")
         self.metrics.dead_letters.set(waiting)
-        if self.engine.today is not None:
-            self.metrics.clock.set(int(self.engine.calendar.first_hour(self.engine.today)) * 3600)

@@ -67,9 +67,9 @@ def plan_rows(
     if plan is None or state is None or not plan.first_day <= week.last <= plan.last_day:
         return []
     counts = PlanCounts(store, register, tree, LocalCalendar(settings.municipality.timezone), settings.events.lateness_days)
-    rows = []
+    rows, notes = [], store.data_notes(municipality=register.municipality)
     for priority in plan.priorities:
-        standing = priority_figures(priority, counts, week.last).standing
+        standing = priority_figures(priority, counts, notes, week.last).standing
         kind = goal_kind(priority)
         steps = sorted(s.by for s in priority.timetable if s.by > week.last)
         rows.append(

@@ -234,11 +234,12 @@ def dead_letters(
 
 
 @get("/metrics", include_in_schema=False, sync_to_thread=True)
-def metrics(state: State) -> Response[bytes]:
+def metrics(request: Request[Any, Any, State], state: State) -> Response[bytes]:
     """Prometheus metrics."""
     service = _service(state)
     service.show_state()
-    return Response(service.metrics.page(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+    page, content_type = service.metrics.page(request.headers.get("accept", ""))
+    return Response(page, headers={"content-type": content_type})
 
 
 @get("/healthz", summary="Is the process alive", tags=["operations"], sync_to_thread=False)

@@ -107,7 +107,7 @@ class Desk:
 
     def __init__(self, cluster: ClusterSettings, store: Store, metrics: Metrics) -> None:
         self.cluster, self.store, self.metrics = cluster, store, metrics
-        self.published = PublishedSettings()
+        self.published = PublishedSettings(metrics)
         self.counters: dict[str, Counter] = {}
         self.sending: dict[str, Sending] = {}
         self.answering = Answering(store)
@@ -300,14 +300,15 @@ class Desk:
                 self.counters[settings.municipality.code] = counter
                 self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
             except (ValueError, OSError) as error:
-                self.metrics.settings_errors.inc()
+                self.published.refuse(settings.municipality.code)
                 log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
         self._delivery.show_state()
-        for tendency, state, n in self.store.alert_counts():
-            self.metrics.alerts.labels(tendency, state).set(n)
+        self.metrics.say_what_runs("desk", "events")
+        self.metrics.ready.set(self.alive)
+        self.metrics.show_alerts(self.store.alert_counts())
         self.metrics.dead_letters.set(sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting"))
 
 

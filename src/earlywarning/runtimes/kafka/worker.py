@@ -34,7 +34,7 @@ from earlywarning.runtimes.kafka.passing import UNKNOWN, Parcel, forwarded, refu
 from earlywarning.runtimes.kafka.published import PublishedSettings, follow_settings
 from earlywarning.runtimes.kafka.reading import Reader, UndeliveredError
 from earlywarning.runtimes.kafka.topics import EVENTS, TABLE, topic_name, topic_problems
-from earlywarning.runtimes.taking import measure_events
+from earlywarning.runtimes.taking import measure_events, newest_recorded, standing
 from earlywarning.settings import ClusterSettings
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,8 @@ class Worker:
         self.reader = Reader(self.app, cluster, self._wake.set)
         self.outlet = Outlet(self.app, k, metrics)
         self.open: dict[str, Municipality] = {}
-        self.published = PublishedSettings()
+        self.published = PublishedSettings(metrics)
+        self._shown: dict[str, tuple[int | None, int | None, str]] = {}  # of which the standing is shown
         self._settings_known = asyncio.Event()
         self._changed: deque[str] = deque()
         self._verdicts: dict[str, list[Verdict]] = {}
@@ -124,6 +125,8 @@ class Worker:
         self._generation += 1
         self.open.clear()
         self._keys.clear()
+        self._shown.clear()
+        self.metrics.forget_standing()
 
     async def _recovered(self) -> None:
         """The table holds the state of the partitions that are this worker's now."""
@@ -223,6 +226,8 @@ class Worker:
             self.metrics.rebuild.observe(time.monotonic() - begun)
             if code in self._verdicts:
                 self._explained.append(code)
+            self.metrics.show_newest(newest_recorded(made.engine))
+            self._show_standing(code)
             await self.outlet.hand_on(made, list(made.journal.entry.outgoing))
         return self.open[code]
 
@@ -236,7 +241,7 @@ class Worker:
         try:
             self.open[code] = await self._in_thread(lambda: municipality.configure(settings, datetime.now(UTC), records))
         except ValueError as error:
-            self.metrics.settings_errors.inc()
+            self.published.refuse(code)
             log.error("settings refused", municipality=code, problem=str(error))
             self.published.of[code] = municipality.settings
 
@@ -288,6 +293,7 @@ class Worker:
                 written.append(self.table.send_changelog(partition, key, value))
             await self._in_flight.put((generation, self._after(written, municipality, step), []))
             self._measure(step)
+        self._show_standing(code)
         await self._in_flight.put((generation, wait_for_all(()), messages))  # also of messages that were taken before
 
     async def _after(self, written: Sequence[Awaitable[Any]], municipality: Municipality, step: Step) -> None:
@@ -368,7 +374,22 @@ class Worker:
 
     async def _serve(self) -> None:
         k = self.cluster.kafka
-        await serve_health(k.worker_host, k.worker_port, self.metrics, lambda: self.ready)
+        self.metrics.say_what_runs("worker", k.clock)
+        await serve_health(k.worker_host, k.worker_port, self.metrics, lambda: self.ready, self._show_state)
+
+    def _show_state(self) -> None:
+        """Bring the gauges up to date, before someone reads the metrics."""
+        self.metrics.ready.set(self.ready)
+        for topic, messages in self.reader.lag().items():
+            self.metrics.lag.labels(topic).set(messages)
+
+    def _show_standing(self, code: str) -> None:
+        """Show how an engine stands, when a day or the settings have changed. No step of it runs meanwhile."""
+        municipality = self.open[code]
+        now = (municipality.engine.today, municipality.engine.watch.fitted_on, municipality.settings.text)
+        if self._shown.get(code) != now:
+            self._shown[code] = now
+            self.metrics.show_standing(code, standing(municipality.engine))
 
     def _measure(self, step: Step) -> None:
         measure_events(self.metrics, step.taken, step.result)
