@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import structlog
 
 from earlywarning.channels import Delivery
@@ -31,11 +30,11 @@ from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
+from earlywarning.runtimes.replaying import items_again
 from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
 from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
-from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store, StoredDeadLetter, StoreError
@@ -185,30 +184,7 @@ class Service:
 
         Returns, by the letter's number, "replayed" or the problem that remains.
         """
-        outcome: dict[int, str] = {}
-        items: list[tuple[int, dict[str, object]]] = []
-        for stored in letters:
-            letter = stored.letter
-            if letter.payload is None:
-                outcome[stored.id] = "nothing of it was kept; ask the supplier to send it again"
-                continue
-            payload = msgspec.json.decode(letter.payload)
-            if not letter.format.startswith("mapping:"):
-                items.append((stored.id, payload))
-                continue
-            name = letter.format.removeprefix("mapping:")
-            mapping = self.settings.mappings.get(name)
-            if mapping is None:
-                outcome[stored.id] = f"mapping {name!r} is not in the settings any more"
-                continue
-            fields = RowMapper(mapping, self.settings.municipality.timezone).fields(payload["raw"])
-            if payload.get("area") and "area" not in fields:
-                fields["area"] = payload["area"]
-            if letter.event_id and "event_id" not in fields:
-                fields["event_id"] = letter.event_id
-            elif "event_id" not in fields:
-                fields["event_id"] = f"{letter.way.split('.')[0]}-{letter.position}"
-            items.append((stored.id, fields))
+        items, outcome = items_again(letters, self.settings)
         with self._writing:
             self._catch_up()
             decoded = decode_mappings([item for _, item in items])

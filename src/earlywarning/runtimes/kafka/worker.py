@@ -7,19 +7,17 @@ complete step left off.
 """
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import faust
 import structlog
 from aiokafka.errors import IllegalStateError
-from aiokafka.errors import KafkaError as ClientError
 
 from earlywarning.core.casework import Verdict
 from earlywarning.monitoring import Metrics
@@ -32,8 +30,9 @@ from earlywarning.runtimes.kafka.municipality import Municipality, Step
 from earlywarning.runtimes.kafka.outlet import Outlet, wait_for_all
 from earlywarning.runtimes.kafka.passing import UNKNOWN, Parcel, forwarded, refused, unknown_municipality
 from earlywarning.runtimes.kafka.published import PublishedSettings, follow_settings
-from earlywarning.runtimes.kafka.reading import Reader, UndeliveredError
+from earlywarning.runtimes.kafka.reading import Reader
 from earlywarning.runtimes.kafka.topics import EVENTS, TABLE, topic_name, topic_problems
+from earlywarning.runtimes.kafka.watching import END_FAULT, Watchdog, end
 from earlywarning.runtimes.taking import measure_events, newest_recorded, standing
 from earlywarning.settings import ClusterSettings
 
@@ -44,17 +43,6 @@ MOST_BUFFERED = 1_000  # records in the producer's buffer; Faust's own 100 holds
 LOOK = 0.02  # seconds between looks at a topic whose end must be known
 TICK = 10.0  # seconds between looks at the wall clock
 PUBLISH = 1.0  # seconds between publications of changed pages
-OVERDUE = 12.0  # seconds in which a message that is in the log should come: after twice that, reading goes back to it
-STALLED = 120.0  # seconds without progress, while messages wait, after which the process ends
-SUSPENDED = 0.8  # of the session's timeout: who was away for longer may have a successor, and writes nothing more
-
-END_FAULT, END_STALLED, END_SUSPENDED = 70, 75, 76  # exit codes
-
-
-def end(code: int, why: str, **more: object) -> NoReturn:
-    """End the process now, without telling the group anything more."""
-    log.error(why, **more)
-    os._exit(code)
 
 
 class Worker:
@@ -79,15 +67,14 @@ class Worker:
         self._generation = 0
         self._engines = ThreadPoolExecutor(1, thread_name_prefix="engines")
         self._in_flight: asyncio.Queue[tuple[int, Awaitable[Any], list[Arrived]]] = asyncio.Queue(MOST_IN_FLIGHT)
-        self._pulse: float | None = None  # when the event loop was last seen to move
-        self._progress = time.monotonic()
+        self.watchdog = Watchdog(self.reader, self._in_flight.qsize, float(self.app.conf.broker_session_timeout))
         self._wire()
 
     def _wire(self) -> None:
         names = [topic_name(self.cluster.kafka, topic) for topic in EVENTS]
         source = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self.app.agent(source, concurrency=1, name="events")(self._read)
-        for task in (self._work, self._settle, self._watch, self._look, self._follow, self._listen, self._serve):
+        for task in (self._work, self._settle, self.watchdog.watch, self.watchdog.look, self._follow, self._listen, self._serve):
             self.app.task(self._guarded(task))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.table.on_recover(self._recovered)
@@ -145,7 +132,7 @@ class Worker:
                 self._keys.setdefault(municipality, set()).add(key)
             else:
                 del self.table.data[key]
-        self._progress = time.monotonic()
+        self.watchdog.moved()
         self._wake.set()
         log.info("state is there", partitions=sorted(own), municipalities=len(self._keys))
 
@@ -278,7 +265,7 @@ class Worker:
         """Write what steps have changed; what they send goes out, and their messages are done with, when that is kept."""
         if generation != self._generation or self.open.get(code) is not municipality:
             return  # the partition is another worker's now, which takes the messages again
-        self._not_suspended()
+        self.watchdog.not_suspended()
         partition = self.outlet.partition(code)
         for step in steps:
             written = []
@@ -307,7 +294,7 @@ class Worker:
         while True:
             generation, kept, messages = await self._in_flight.get()
             await kept
-            self._progress = time.monotonic()
+            self.watchdog.moved()
             if generation == self._generation:
                 for message in messages:
                     self.reader.done(message)
@@ -322,40 +309,7 @@ class Worker:
             pages, clock = municipality.unsent_pages(), municipality.clock()
             await self._in_flight.put((self._generation, self.outlet.publish(code, municipality, pages, clock), []))
 
-    # ---- watching over itself -------------------------------------------------------------------------------------
-
-    def _not_suspended(self) -> None:
-        now = time.monotonic()
-        if self._pulse is not None and now - self._pulse > SUSPENDED * self.app.conf.broker_session_timeout:
-            end(END_SUSPENDED, "the process was suspended for longer than its session lasts", seconds=round(now - self._pulse, 1))
-        if self._pulse is not None:
-            self._pulse = now
-
-    async def _watch(self) -> None:
-        """Beat, and end a process in which nothing moves while messages wait."""
-        self._pulse = time.monotonic()
-        while True:
-            await asyncio.sleep(0.5)
-            self._not_suspended()
-            if self.reader.idle() and self._in_flight.empty():
-                self._progress = time.monotonic()
-            elif time.monotonic() - self._progress > STALLED:
-                end(END_STALLED, "nothing moves", **self.reader.standing(), in_flight=self._in_flight.qsize())
-
-    async def _look(self) -> None:
-        """See to it that what is in the log is read, even if Faust's consumer does not bring it."""
-        while True:
-            await asyncio.sleep(OVERDUE)
-            try:
-                nothing_left = await self.reader.look()
-            except UndeliveredError as error:
-                end(END_STALLED, "messages do not come", problem=str(error), **self.reader.standing())
-            except (ClientError, TimeoutError, OSError) as error:
-                log.warning("no broker answers", error=f"{type(error).__name__}: {error}")
-                self._progress = time.monotonic()  # nothing can move, and a new process would help nobody
-                continue
-            if nothing_left and self.reader.active and not len(self.reader.waiting) and self._in_flight.empty():
-                self._progress = time.monotonic()
+    # ---- beside the work ------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         async def changed(code: str) -> None:
