@@ -23,11 +23,12 @@ def import_(
     actor: Annotated[str, Parameter(help="Who puts it in force: a function or a user, for the audit log.")] = "command line",
     note: Annotated[str, Parameter(help="Why it was changed, for the audit log.")] = "",
     check: Annotated[bool, Parameter(help="Only say whether the file is right.", negative="")] = False,
+    to: Annotated[str, Parameter(help="A running service, such as http://127.0.0.1:8620; without it, the store.")] = "",
 ) -> None:
     """Check a plan in TOML or CSV against the registers, and put it in force as a new version."""
     from earlywarning.cli.planning import import_plan  # noqa: PLC0415  # a command loads only what it needs
 
-    import_plan(settings, file, actor, note, check_only=check)
+    import_plan(settings, file, actor, note, check_only=check, to=to)
 
 
 @plan_app.command

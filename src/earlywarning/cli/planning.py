@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -47,7 +48,7 @@ def _here(settings_file: Path | None) -> _Here:
     return _Here(settings, area_register(settings), category_tree(settings), calendar)
 
 
-def import_plan(settings_file: Path | None, file: Path, actor: str, note: str, *, check_only: bool) -> None:
+def import_plan(settings_file: Path | None, file: Path, actor: str, note: str, *, check_only: bool, to: str = "") -> None:
     """Check a plan and put it in force."""
     here = _here(settings_file)
     for name, value, longest in (("--actor", actor, 80), ("--note", note, 2_000)):
@@ -66,14 +67,33 @@ def import_plan(settings_file: Path | None, file: Path, actor: str, note: str, *
     if check_only:
         print(f"{file}: fine. Version {plan.version}; {parts}.")
         return
+    number, changed = _sent(to, data, file.name, actor, note) if to else _kept(here, plan, actor, note)
+    if not changed:
+        print(f"{file}: nothing has changed; version {number} ({plan.version}) stays in force.")
+    else:
+        print(f"{file}: in force as version {number} ({plan.version}); {parts}.")
+
+
+def _kept(here: _Here, plan: ActionPlan, actor: str, note: str) -> tuple[int, bool]:
     with Store.open(here.settings.store_url, writer=True, holder="earlywarning plan import") as store:
         plans = Plans(store)
         before = plans.versions(here.municipality)
         number = plans.add(here.municipality, plan, actor, datetime.now(UTC), note)
-    if before and before[-1].number == number:
-        print(f"{file}: nothing has changed; version {number} ({plan.version}) stays in force.")
-    else:
-        print(f"{file}: in force as version {number} ({plan.version}); {parts}.")
+    return number, not before or before[-1].number != number
+
+
+def _sent(to: str, data: bytes, name: str, actor: str, note: str) -> tuple[int, bool]:
+    """By a running service, which holds the store."""
+    try:
+        answer = httpx.post(
+            f"{to.rstrip('/')}/v1/plan", params={"actor": actor, "note": note, "file": name}, content=data, timeout=60
+        )
+        said = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise OperatorError(f"{to} did not answer ({type(error).__name__}); is the service running?") from error
+    if answer.status_code != 200:
+        raise PlanError(said.get("problems") or [str(said.get("problem", answer.status_code))])
+    return int(said["number"]), bool(said["changed"])
 
 
 def _plan(plans: Plans, municipality: str, number: int | None) -> ActionPlan:

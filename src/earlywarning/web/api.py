@@ -32,6 +32,7 @@ from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
+from earlywarning.web.plan import PLAN
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
@@ -379,7 +380,7 @@ def make_app(service: Front) -> Litestar:
         [
             *ANSWER_ROUTES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING,
+            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
         ],
         state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
