@@ -52,9 +52,9 @@ def history_dispersion(weekly: Array, step: int = 0) -> float:
     columns = [np.ones(n), (time - time.mean()) / n]
     if n >= 52:
         columns += [f(2 * np.pi * time / 52.18) for f in (np.sin, np.cos)]
-    x = np.column_stack(columns)
     if 4 <= step <= n - 4:
         columns.append((time >= step).astype(np.float64))
+    x = np.column_stack(columns)
     # A plain least-squares mean is enough for a dispersion; it may not go below a tenth of the mean.
     fit = np.maximum(x @ np.linalg.lstsq(x, weekly, rcond=None)[0], weekly.mean() / 10)
     residuals = weekly - fit
