@@ -110,6 +110,10 @@ def test_overdispersed_counts_get_wider_intervals() -> None:
     assert np.log(told.high / told.low) > 1.5 * np.log(plain.high / plain.low)
 
 
+def test_a_change_that_came_is_not_taken_for_restlessness() -> None:
+    assert standing(_goal(), _counts(4.0, 1.0), END).dispersion < 1.4
+
+
 @given(st.lists(st.integers(0, 80), max_size=200), st.integers(0, 30))
 def test_a_day_is_complete_when_nearly_all_of_it_is_recorded(lags: list[int], otherwise: int) -> None:
     wait = settling_days(np.array(lags, dtype=np.int64), otherwise)

@@ -39,10 +39,11 @@ def likeness(residuals: Array, lags: int = LAGS) -> float:
     return max(1.0, 1 + 2 * float(weights @ np.array(alike)))
 
 
-def history_dispersion(weekly: Array) -> float:
+def history_dispersion(weekly: Array, step: int = 0) -> float:
     """Dispersion of a series' own weekly counts about its season and trend, neighbouring weeks' likeness included.
 
-    weekly: (weeks,) counts, the oldest first. With less than a year the season is left out.
+    weekly: (weeks,) counts, the oldest first. With less than a year the season is left out. step: week from which the level
+    may be another (0: none), so that a change that came is not taken for restlessness.
     """
     n = len(weekly)
     if n < 8 or weekly.sum() < 8:
@@ -51,6 +52,8 @@ def history_dispersion(weekly: Array) -> float:
     columns = [np.ones(n), (time - time.mean()) / n]
     if n >= 52:
         columns += [f(2 * np.pi * time / 52.18) for f in (np.sin, np.cos)]
+    if 4 <= step <= n - 4:
+        columns.append((time >= step).astype(np.float64))
     x = np.column_stack(columns)
     # A plain least-squares mean is enough for a dispersion; it may not go below a tenth of the mean.
     fit = np.maximum(x @ np.linalg.lstsq(x, weekly, rcond=None)[0], weekly.mean() / 10)

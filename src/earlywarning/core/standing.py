@@ -91,7 +91,8 @@ def standing(goal: Goal, counts: Daily, through: int, residents: float = np.nan,
     last = min(end, through)
     days, finished = max(last - begin + 1, 0), through >= end
     count = float(counts.between(begin, last).sum()) if days else 0.0
-    spread = history_dispersion(counts.weekly(through))
+    weekly = counts.weekly(through)
+    spread = history_dispersion(weekly, max(len(weekly) - (through - begin + 1) // 7, 0))
     nothing = Standing(
         "cannot-be-said", "", np.nan, count, days, date(1970, 1, 1) + timedelta(days=last), *(np.nan,) * 8, False, finished, None,
         spread, np.nan,
