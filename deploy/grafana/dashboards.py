@@ -91,7 +91,7 @@ LATENESS = Panel(
 )
 NOTES = Panel(
     LINES,
-    Text("Bokföringseffekter på sju dagar", "Artefacts of booking in seven days"),
+    Text("Registreringseffekter på sju dagar", "Artefacts of booking in seven days"),
     Text(
         "Hopade tider, eftersläpningar och annat som ser ut som en ökning utan att vara det.",
         "Heaps of times, backlogs and the like, which look like a rise and are none.",
@@ -102,7 +102,7 @@ NOTES = Panel(
 HEALTH = Page(
     "service-health",
     Text("Tjänstens hälsa", "Service health"),
-    Text("För den som driver tjänsten. Larmen om den förklaras i docs/operations.md.", "For operators. Rules: docs/operations.md."),
+    Text("För den som driver tjänsten. Reglerna om den förklaras i docs/operations.md.", "For operators. Rules: docs/operations.md."),
     "now-6h",
     [
         Panel(
@@ -143,9 +143,9 @@ HEALTH = Page(
         ),
         Panel(
             LINES,
-            Text("Från händelse till larm", "From event to alert"),
+            Text("Från händelse till varning", "From event to alert"),
             Text(
-                "Från mottagen sändning till lagrat larm; punkterna leder till larmens id.",
+                "Från mottagen sändning till lagrad varning; punkterna leder till varningarnas id.",
                 "From receipt of a batch to the stored alert; the dots name the alerts.",
             ),
             [
@@ -238,14 +238,14 @@ HEALTH = Page(
 SITUATION = Page(
     "situation",
     Text("Lägesbild", "Situational picture"),
-    Text("Larm och händelser i hela kommunen.", "Alerts and events in the whole municipality."),
+    Text("Varningar och händelser i hela kommunen.", "Alerts and events in the whole municipality."),
     "now-28d",
     [
         Panel(
             "text",
             Text("Vad som visas här", "What is shown here"),
             Text(
-                "Hela kommunens larm och händelser. **Var** något ökar, och **varför** det larmas, står på tjänstens egna sidor: "
+                "Hela kommunens varningar och händelser. **Var** något ökar, och **varför** det varnas, står på tjänstens egna sidor: "
                 "små tal per område lämnar inte gruppen. Fler anmälningar än väntat behöver inte betyda att mer har hänt.",
                 "Alerts and events of the whole municipality. **Where** something rises, and **why** there is an alert, is on the "
                 "service's own pages: small numbers by area do not leave the group. More reports than expected need not mean that "
@@ -254,8 +254,8 @@ SITUATION = Page(
         ),
         Panel(
             STAT,
-            Text("Öppna larm", "Open alerts"),
-            Text("Larm som följs nu.", "Alerts that are followed now."),
+            Text("Öppna varningar", "Open alerts"),
+            Text("Varningar som följs nu.", "Alerts that are followed now."),
             [(f'sum(earlywarning_alerts{{{JOB}, state="open"}})', "")],
         ),
         Panel(
@@ -274,13 +274,13 @@ SITUATION = Page(
         ),
         Panel(
             BARS,
-            Text("Öppna larm efter tendens", "Open alerts by tendency"),
-            Text("Vad larmen handlar om.", "What the alerts are about."),
+            Text("Öppna varningar efter tendens", "Open alerts by tendency"),
+            Text("Vad varningarna handlar om.", "What the alerts are about."),
             [(f'sum by (tendency) (earlywarning_alerts{{{JOB}, state="open"}})', "{{tendency}}")],
         ),
         Panel(
             LINES,
-            Text("Nya larm på sju dagar", "New alerts in seven days"),
+            Text("Nya varningar på sju dagar", "New alerts in seven days"),
             Text("Rullande, efter tendens.", "Rolling, by tendency."),
             [(_changes("tendency", 'change="opened"', 7), "{{tendency}}")],
             decimals=0,
@@ -294,7 +294,7 @@ SITUATION = Page(
         ),
         Panel(
             LINES,
-            Text("Vad som hände med larmen", "What became of alerts"),
+            Text("Vad som hände med varningarna", "What became of alerts"),
             Text("På sju dagar.", "In seven days."),
             [(_changes("change", "", 7), "{{change}}")],
             decimals=0,
@@ -306,19 +306,19 @@ SITUATION = Page(
 
 DETECTION = Page(
     "detection-quality",
-    Text("Larmens kvalitet", "Detection quality"),
-    Text("Hur många larm det blir mot vad som är lovat.", "How many alerts there are, against what is promised."),
+    Text("Varningarnas kvalitet", "Detection quality"),
+    Text("Hur många varningar det blir mot vad som är lovat.", "How many alerts there are, against what is promised."),
     "now-90d",
     [
         Panel(
             STAT,
-            Text("Budget: falska larm per vecka", "Budget: false alarms a week"),
-            Text("Så många larm får slumpen ensam ge.", "So many alerts may chance alone raise."),
+            Text("Budget: falska varningar per vecka", "Budget: false alarms a week"),
+            Text("Så många varningar får slumpen ensam ge.", "So many alerts may chance alone raise."),
             [(f"sum(earlywarning_false_alarm_budget_per_week{{{JOB}}})", "")],
         ),
         Panel(
             STAT,
-            Text("Larm per vecka, fyra veckor", "Alerts a week, four weeks"),
+            Text("Varningar per vecka, fyra veckor", "Alerts a week, four weeks"),
             Text("Sanna och falska, utom allvarliga.", "True and false ones, but for severe."),
             [(f"{_changes('', OPENED, 28)} / 4", "")],
             decimals=1,
@@ -333,12 +333,12 @@ DETECTION = Page(
         Panel(
             STAT,
             Text("Kommuner", "Municipalities"),
-            Text("judging bedöms; learning har för kort historik.", "Those learning have too little history to be judged."),
+            Text("judging: bedöms; learning: för kort historik.", "Those learning have too little history to be judged."),
             [(f"sum by (state) (earlywarning_engines{{{JOB}}})", "{{state}}")],
         ),
         Panel(
             LINES,
-            Text("Larm mot budget, fyra veckor", "Alerts against budget, four weeks"),
+            Text("Varningar mot budget, fyra veckor", "Alerts against budget, four weeks"),
             Text(
                 "Budgeten är vad slumpen ensam ger; verkliga ökningar kommer till.",
                 "The budget is what chance alone gives; real rises come on top.",
@@ -351,7 +351,7 @@ DETECTION = Page(
         ),
         Panel(
             LINES,
-            Text("Andel larm som drogs tillbaka", "Share of alerts withdrawn"),
+            Text("Andel varningar som återtogs", "Share of alerts withdrawn"),
             Text(
                 "Rättade uppgifter tog bort grunden för dem. Fyra veckor.",
                 "Corrections took their ground away. Four weeks.",
@@ -361,13 +361,13 @@ DETECTION = Page(
         ),
         Panel(
             BARS,
-            Text("Larm efter tillstånd", "Alerts by state"),
+            Text("Varningar efter tillstånd", "Alerts by state"),
             Text("Alla som är sparade.", "All that are kept."),
             [(f"sum by (state) (earlywarning_alerts{{{JOB}}})", "{{state}}")],
         ),
         Panel(
             BARS,
-            Text("Larm efter tendens", "Alerts by tendency"),
+            Text("Varningar efter tendens", "Alerts by tendency"),
             Text("Alla som är sparade.", "All that are kept."),
             [(f"sum by (tendency) (earlywarning_alerts{{{JOB}}})", "{{tendency}}")],
         ),
