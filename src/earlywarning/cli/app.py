@@ -340,10 +340,9 @@ def outbox_retry(
 
 def main() -> None:
     """The installed command."""
-    import structlog  # noqa: PLC0415  # --help need not load it
+    from earlywarning.cli.logs import configure_logs  # noqa: PLC0415  # --help need not load it
 
-    # Logs go to the error stream, so that what a command prints can be piped.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_logs()
     try:
         app(exit_on_error=False, print_error=True)
     except CycloptsError:

@@ -48,7 +48,9 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         gc.freeze()
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends.")
-        config = uvicorn.Config(make_app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
+        )
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         service.stop()

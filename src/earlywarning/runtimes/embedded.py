@@ -14,6 +14,7 @@ from typing import Any, Self
 import structlog
 
 from earlywarning.channels import Delivery
+from earlywarning.core.alert_record import AlertChange
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
@@ -227,7 +228,7 @@ class Service:
                 self._fell_behind()
                 raise
             self._show_standing()
-        self.metrics.count_changes(changes.history)
+        self._tell(changes.history)
 
     def reload(self, settings: Settings) -> None:
         """Put new settings in force and keep their version. Raises what `open` raises; the old ones then stay."""
@@ -359,7 +360,14 @@ class Service:
             m.data_notes.labels(note.what).inc()
         if changes.history:
             m.to_alert.observe(seconds, {"alert_id": changes.history[-1].alert.alert_id})
-            m.count_changes(changes.history)
+            self._tell(changes.history)
+
+    def _tell(self, history: Sequence[AlertChange]) -> None:
+        """Count what happened to alerts, and log it once the service lives: a replay of years would fill the log."""
+        self.metrics.count_changes(history)
+        for said in history if self._threads else ():
+            if said.change != "updated":
+                log.info("alert", change=said.change, alert_id=said.alert.alert_id, tendency=said.alert.tendency)
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
