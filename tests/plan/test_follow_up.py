@@ -17,7 +17,7 @@ import pytest
 from earlywarning.cli import planning
 from earlywarning.cli.place import OperatorError
 from earlywarning.core.calendar import LocalCalendar, day_number
-from earlywarning.core.casework import OUTCOMES, Casework, Cause, Measure
+from earlywarning.core.casework import OUTCOMES, Casework, Cause, Measure, Touched
 from earlywarning.core.changes import Changes
 from earlywarning.core.data_notes import DataNote
 from earlywarning.core.effect import Verdict as EffectVerdict
@@ -61,7 +61,7 @@ def _case() -> Casework:
     return Casework(
         alert_id="0999-20240115-1", municipality=town.CODE, opened_at=NOW.replace(year=2024),
         causes=(Cause(number=1, cause="lighting"),),
-        measures=(measure,), priorities=("KLOTTER",),
+        measures=(measure,), touched=(Touched("KLOTTER", "Klotter", "Graffiti", "Fastighetsenheten"),),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from earlywarning.core.alert_record import Alert, AlertChange
-from earlywarning.core.casework import Answer, answer
+from earlywarning.core.casework import Answer, Touched, answer
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.core.outgoing import AlertContent, DigestContent, Outgoing, ReporterContent
 from earlywarning.runtimes.dispatching import Dispatch, DispatchLoop
@@ -214,7 +214,8 @@ def test_a_replayed_past_gets_casework_and_no_messages(store: Store) -> None:
 def test_links_are_made_for_each_recipient_and_priorities_for_each_alert(store: Store) -> None:
     d = Dispatch(
         store, settings(), register(), tree(),
-        links=lambda about, to: {"open": f"https://example.se/{about.alert_id}?{to.name}"}, priorities=lambda _: ("P1",),
+        links=lambda about, to: {"open": f"https://example.se/{about.alert_id}?{to.name}"},
+        touched=lambda _: (Touched("P1", "Ett", "One", "Enheten"),),
     )  # fmt: skip
     one = severe()
     (message,) = take(d, change("opened", one))

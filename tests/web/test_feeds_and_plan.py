@@ -35,8 +35,9 @@ def test_a_plan_is_put_in_force_while_the_service_runs_and_alerts_name_its_prior
     assert len(shown["versions"]) == 1
     assert {row["responsible"] for row in shown["standing"]} <= {p["responsible"] for p in shown["plan"]["priorities"]}
     alerts = service.client.get("/v1/alerts").json()["alerts"]
-    touched = [service.client.get(f"/v1/alerts/{a['alert_id']}").json()["casework"]["priorities"] for a in alerts]
-    assert {code for own in touched for code in own} <= codes
+    touched = [service.client.get(f"/v1/alerts/{a['alert_id']}").json()["casework"]["touched"] for a in alerts]
+    assert {t["code"] for own in touched for t in own} <= codes
+    assert {t["responsible"] for own in touched for t in own} == {"Fastighetsenheten"}
     assert any(touched)
 
 

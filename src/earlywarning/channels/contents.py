@@ -261,7 +261,16 @@ def alert_words(
         headline=headline(alert, names, language, today),
         sentence=sentence(alert, names, language, today),
         stage=_stage(content.casework, language, zone),
-        measures="",
+        measures=_touched(content.casework, language),
         facts=tuple(details(alert, names, language)) if facts else (),
         links=tuple((action, labels.get(action, action), address) for action, address in content.links.items()),
     )
+
+
+def _touched(case: Casework, language: Language) -> str:
+    """Which priorities of the action plan it touches, and who is responsible; empty for none."""
+    told = [
+        text(language, "touched", "message", name=t.name_sv if language == "sv" else t.name_en, responsible=t.responsible)
+        for t in case.touched
+    ]
+    return text(language, "touches", "message", priorities=list_words(told, language)) if told else ""

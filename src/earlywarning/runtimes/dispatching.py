@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import date_of
-from earlywarning.core.casework import CHAIN, Answer, Casework, answer
+from earlywarning.core.casework import CHAIN, Answer, Casework, Touched, answer
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes
 from earlywarning.core.digests import digest
@@ -69,12 +69,14 @@ class Dispatch:
         tree: CategoryTree,
         *,
         links: Callable[[Alert, Recipient], dict[str, str]] | None = None,
-        priorities: Callable[[Alert], tuple[str, ...]] | None = None,
+        touched: Callable[[Alert], tuple[Touched, ...]] | None = None,
         pictures: Callable[[datetime], tuple[list[Outgoing], dict[str, str]]] | None = None,
     ) -> None:
-        """links: addresses by action that a message about an alert offers a recipient. priorities: codes of the action plan's that
-        an alert touches. pictures: the weekly pictures that are due, and the state to be kept with them. Raises SettingsError
-        for areas and categories that the registers do not have."""
+        """links: addresses by action that a message about an alert offers a recipient. touched: priorities of the action plan
+        that an alert touches. pictures: the weekly pictures that are due, and the state to be kept with them.
+
+        Raises SettingsError for areas and categories that the registers do not have.
+        """
         self.store, self.settings = store, settings
         self.kin = Kinship.from_registers(register, tree)
         self.recipients = recipients_of(settings, self.kin)
@@ -83,7 +85,7 @@ class Dispatch:
         self._channels = sorted({r.channel for r in self.recipients})
         self._rules, self._meeting = rules_of(settings), meeting_of(settings)
         self._links = links or (lambda alert, recipient: {})
-        self._priorities = priorities or (lambda alert: ())
+        self._touched = touched or (lambda alert: ())
         self._pictures = pictures or (lambda now: ([], {}))
         self._cases, self._sent, self._mutes = Cases(store), Sent(store), Mutes(store)
 
@@ -117,7 +119,7 @@ class Dispatch:
         return [
             Casework(
                 alert_id=a.alert_id, municipality=a.municipality, opened_at=a.opened_at,
-                earlier=earlier_alerts(a, others.values(), self.kin), priorities=self._priorities(a),
+                earlier=earlier_alerts(a, others.values(), self.kin), touched=self._touched(a),
             )
             for a in opened
         ]  # fmt: skip

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from earlywarning.channels import Addressee, Contents
-from earlywarning.core.action_plan import priorities_of
+from earlywarning.core.action_plan import in_words, priorities_of
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
+from earlywarning.core.casework import Touched
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.outgoing import Outgoing
 from earlywarning.core.routing import Recipient
@@ -43,9 +44,11 @@ def sending_of(store: Store, settings: Settings, register: AreaRegister, tree: C
     def offered(alert: Alert, recipient: Recipient) -> dict[str, str]:
         return links.make(alert.alert_id, recipient.name)
 
-    def touched(alert: Alert) -> tuple[str, ...]:
+    def touched(alert: Alert) -> tuple[Touched, ...]:
         plan = plans.current(alert.municipality)
-        return () if plan is None else priorities_of(alert, plan, register, tree)
+        codes = () if plan is None else priorities_of(alert, plan, register, tree)
+        found = [p for code in codes if plan is not None and (p := plan.priority(code)) is not None]
+        return tuple(Touched(p.code, in_words(p, "name", "sv"), in_words(p, "name", "en"), p.responsible) for p in found)
 
     def pictures(now: datetime) -> tuple[list[Outgoing], dict[str, str]]:
         if not any(r.briefing for r in settings.recipients.values()):
@@ -54,7 +57,7 @@ def sending_of(store: Store, settings: Settings, register: AreaRegister, tree: C
 
         return due_pictures(store, settings, now)
 
-    dispatch = Dispatch(store, settings, register, tree, links=offered, priorities=touched, pictures=pictures)
+    dispatch = Dispatch(store, settings, register, tree, links=offered, touched=touched, pictures=pictures)
     return Sending(settings, Names.from_registers(register, tree), dispatch)
 
 
