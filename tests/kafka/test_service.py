@@ -1,6 +1,7 @@
 """The service on Kafka as operators, suppliers and coordinators meet it, on a real broker."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from earlywarning import __version__
 from earlywarning.core.pages import decode_page
 from earlywarning.runtimes.kafka.messages import encode_events
 from earlywarning.runtimes.kafka.topics import INCIDENTS, partition_of, topic_name
@@ -118,6 +120,20 @@ def test_what_suppliers_send_is_counted_and_what_cannot_be_is_kept(cluster: Clus
     # By the wall clock, with no further event: the clock stands in today.
     today = int(front.calendar.day_at(datetime.now(UTC)))
     _until(lambda: (store.engine_state(CODE) or (0, 0))[0] == today or None, "today", cluster)
+    # And so the worker says itself, to whoever watches it.
+    (port,) = re.findall(r'"port": (\d+)', cluster.log())
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    opened = int(front.calendar.first_hour(today)) * 3600
+    for name, value in (
+        ('earlywarning_info{clock="wall",runtime="worker",version="' + __version__ + '"}', 1),
+        ("earlywarning_ready", 1),
+        ('earlywarning_kafka_lag_messages{topic="incidents"}', 0),
+        ('earlywarning_engines{state="learning"}', 1),
+        ("earlywarning_clock_day_timestamp_seconds", opened),
+        ("earlywarning_settings_refused", 0),
+    ):
+        found = [float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name + " ")]
+        assert found == [value], name
 
 
 def _rows(cluster: Cluster) -> list[tuple[int]]:
