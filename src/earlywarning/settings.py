@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_access import Access
 from earlywarning.settings_answers import Answers
 from earlywarning.settings_channels import AnyChannel, read_channels
 from earlywarning.settings_disclosure import Disclosure
@@ -39,6 +40,7 @@ from earlywarning.settings_text import (
 )
 
 __all__ = [
+    "Access",
     "Alerts",
     "Answers",
     "Budget",
@@ -88,6 +90,7 @@ class Settings(Section, frozen=True, kw_only=True):
     alerts: Alerts = Alerts()
     budget: Budget = Budget()
     answers: Answers = Answers()
+    access: Access = Access()
     calendar: Calendar = Calendar()
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
@@ -149,6 +152,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "alerts": Alerts,
     "budget": Budget,
     "answers": Answers,
+    "access": Access,
     "calendar": Calendar,
     "police_feed": PoliceFeed,
     "kafka": Kafka,

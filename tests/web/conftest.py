@@ -1,6 +1,7 @@
 """A real service in a process of its own, on a free loopback port, ended by the process that was started."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.core.town import CATEGORIES, CODE, areas_text
+from earlywarning.core.events import Decoded
+from earlywarning.runtimes.embedded import Service
+from earlywarning.settings import load_settings
+from earlywarning.sources.supply import Supply
+from tests.core.town import CATEGORIES, CODE, NOW, areas_text, history, merged, surge
 
 SETTINGS = f"""
 [municipality]
@@ -107,3 +112,36 @@ def body(number: int | str, **fields: object) -> dict[str, object]:
         **fields,
     }
     return {k: v for k, v in event.items() if v is not None}
+
+
+@pytest.fixture(scope="session")
+def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A town with a year of events and two alerts, made once; `town` gives each test a copy of its own."""
+    folder = tmp_path_factory.mktemp("town")
+    write_town(folder)
+    service = Service.open(load_settings(folder / "earlywarning.toml"))
+    events = merged(history(3, days=460), surge(430), surge(458, area="A4", category="C1"))
+    for begin in range(0, len(events), 1000):
+        part = events[begin : begin + 1000]
+        service.take([Supply(Decoded(part, list(range(len(part))), []), "test")], NOW)
+    service.stop()
+    return folder
+
+
+@pytest.fixture
+def town(town_folder: Path, tmp_path: Path) -> Path:
+    """The folder of a town that the test may change."""
+    return copied(town_folder, tmp_path)
+
+
+def copied(town_folder: Path, to: Path) -> Path:
+    """A copy of the town's folder."""
+    shutil.copytree(town_folder, to / "town")
+    return to / "town"
+
+
+def open_town(folder: Path, access: str = "") -> Service:
+    """Its service, in this process, with an [access] section of so many lines."""
+    file = folder / "earlywarning.toml"
+    file.write_text(file.read_text() + f"\n[access]\n{access}\n")
+    return Service.open(load_settings(file))

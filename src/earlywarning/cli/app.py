@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from earlywarning import __version__
+from earlywarning.cli.access_commands import accounts_app, tokens_app
 from earlywarning.cli.group import answer, briefing, learning
 from earlywarning.cli.model import model_app
 from earlywarning.cli.options import LanguageOption, SettingsFile
@@ -34,6 +35,9 @@ app.command(outbox_app)
 app.command(settings_app)
 app.command(letters_app)
 app.command(topics_app)
+app.command(accounts_app)
+app.command(tokens_app)
+accounts_app.group = tokens_app.group = (_OPERATOR,)
 app.command(model_app)
 for command in (answer, learning, briefing):
     app.command(command, group=_ANALYST)

@@ -14,6 +14,7 @@ from earlywarning.cli.place import OperatorError, settings_to_run
 from earlywarning.cli.showing import alerts_table
 from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
+from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
 
 _SHOWN = 20
@@ -25,6 +26,8 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
     """Start and stay up until the process is told to end."""
     path = settings_to_run(settings_file, municipality)
     settings = load_settings(path)
+    if problem := open_problem(settings.access.mode, host or settings.service.host):
+        raise OperatorError(problem)
     listening = listen(host or settings.service.host, settings.service.port if port is None else port)
     address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}"
     console = Console()
@@ -47,7 +50,7 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         gc.collect()
         gc.freeze()
         service.start(path)
-        console.print(f"Taking events at {address}/v1/events; alerts at {address}/v1/alerts; settings in {path}. Ctrl-C ends.")
+        console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")
         config = uvicorn.Config(
             make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
         )

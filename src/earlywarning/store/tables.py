@@ -225,3 +225,41 @@ plans = Table(
     Column("body", Text, nullable=False),  # the whole action plan as JSON
     Index("ix_plans_municipality", "municipality", "number"),
 )
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("municipality", String(12), primary_key=True),
+    Column("name", String(80), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("districts", Text, nullable=False),  # codes as a JSON list; empty: the whole municipality
+    Column("password_hash", Text),  # argon2id; none until the person has chosen one
+    Column("set_up_hash", String(64)),  # SHA-256 of the one-time link
+    Column("set_up_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant),
+    Index("ix_accounts_set_up", "set_up_hash"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_hash", String(64), primary_key=True),  # SHA-256 of the cookie
+    Column("municipality", String(12), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Index("ix_sessions_name", "municipality", "name"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),  # SHA-256 of the token
+    Column("municipality", String(12), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("use", String(16), nullable=False),  # events, reading
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Index("ix_tokens_name", "municipality", "name"),
+)

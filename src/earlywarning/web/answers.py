@@ -60,6 +60,8 @@ async def answer_alert(request: Request[Any, Any, State], state: State, alert_id
         given = msgspec.json.decode(await request.body())
         if not isinstance(given, dict):
             raise msgspec.ValidationError("Expected `object`")
+        if request.user.signed_in:  # who signs in answers as nobody else
+            given["actor"] = request.user.name
         said = msgspec.convert({**given, "alert_id": alert_id, "at": datetime.now(UTC)}, Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # Where it is wrong, never what it says there.

@@ -8,11 +8,23 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.front import Front
+from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
 
+_OPEN = ("/healthz", "/readyz", "/metrics")
 
-def make_many(fronts: Mapping[str, Front], metrics: Metrics, show_state: Callable[[], None], alive: Callable[[], bool]) -> ASGIApp:
-    """The ASGI application of a desk. fronts: by code; it may grow and change while the application runs."""
+
+def make_many(
+    fronts: Mapping[str, Front],
+    metrics: Metrics,
+    show_state: Callable[[], None],
+    alive: Callable[[], bool],
+    host: str = "127.0.0.1",
+) -> ASGIApp:
+    """The ASGI application of a desk. fronts: by code; it may grow and change while the application runs.
+
+    host: where the desk listens; a municipality without sign-in is served on loopback only.
+    """
     made: dict[str, tuple[Front, Litestar]] = {}
 
     def of(code: str) -> Litestar | None:
@@ -23,11 +35,23 @@ def make_many(fronts: Mapping[str, Front], metrics: Metrics, show_state: Callabl
             made[code] = (front, make_app(front))
         return made[code][1]
 
+    def shut(code: str) -> str:
+        front = fronts.get(code)
+        return "" if front is None else open_problem(front.settings.access.mode, host)
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         first, _, rest = path.lstrip("/").partition("/")
-        if (own := of(first)) is not None:
-            await own({**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}, receive, send)  # type: ignore[arg-type]
+        if (problem := shut(first)) or (len(fronts) == 1 and path not in _OPEN and (problem := shut(next(iter(fronts))))):
+            await _answer(send, 403, {"problem": problem})
+        elif (own := of(first)) is not None:
+            inner = {
+                **scope,
+                "path": f"/{rest}",
+                "raw_path": f"/{rest}".encode(),
+                "root_path": f"{scope.get('root_path', '')}/{first}",
+            }
+            await own(inner, receive, send)  # type: ignore[arg-type]
         elif path == "/healthz":
             await _answer(send, 200, {"status": "alive"})
         elif path == "/readyz":

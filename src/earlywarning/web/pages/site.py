@@ -1,0 +1,58 @@
+"""All pages together, the page about accessibility, and the page that says what did not work."""
+
+import traceback
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from earlywarning.locale.pages import page_text
+from earlywarning.web.access import Visitor
+from earlywarning.web.pages.area import area_page
+from earlywarning.web.pages.case import answer_case, case_page
+from earlywarning.web.pages.entrance import ENTRANCE
+from earlywarning.web.pages.frame import Asking, go, language_of, render, static_file
+from earlywarning.web.pages.inbox import inbox_page, live
+from earlywarning.web.pages.operations import operations_page
+from earlywarning.web.pages.picture import picture_page
+
+log = structlog.get_logger(__name__)
+_DATA = ("/v1/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/static/", "/schema", "/live")
+
+
+@get("/accessibility", include_in_schema=False, sync_to_thread=False)
+def accessibility_page(request: Asking) -> Response[bytes]:
+    """What is done for accessibility, and what is known to fall short."""
+    return render(request, "accessibility.html")
+
+
+def wants_page(request: Request[Any, Any, State]) -> bool:
+    """Whether a person's browser asks, rather than a program."""
+    return "text/html" in request.headers.get("accept", "") and not str(request.scope["path"]).startswith(_DATA)
+
+
+def problem_page(request: Asking, status: int, error: Exception) -> Response[bytes]:
+    """What did not work, in words; who is not signed in is asked to."""
+    if "user" not in request.scope or request.scope["user"] is None:
+        request.scope["user"] = Visitor()
+    path = str(request.scope["path"])
+    if status == 401:
+        asked = request.scope.get("query_string", b"").decode("ascii", "replace")
+        target = path + (f"?{asked}" if asked else "")
+        return go(request, f"/sign-in?next={quote(target)}")
+    key = {403: "forbidden", 404: "not_found", 405: "not_found", 503: "unavailable"}.get(status, "broken")
+    why = str(getattr(error, "detail", "")) if isinstance(error, HTTPException) else ""
+    if key == "forbidden" and "form" in why:
+        key = "old_form"
+    if status >= 500 and status != 503:
+        # Without the values of variables, which may be secrets.
+        log.error("a page failed", path=str(request.scope.get("route", "")), trace="".join(traceback.format_exception(error)[-4:]))
+    return render(request, "problem.html", status=status, words=page_text(language_of(request), "frame", key, why=why))
+
+
+PAGES = (
+    static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page, *ENTRANCE,
+)  # fmt: skip

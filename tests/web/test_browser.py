@@ -1,0 +1,237 @@
+"""The pages in a real browser: no barriers in either language, light and dark; the paths people take, by hand and keyboard."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.web.browser import TAGS, axe_source, barriers, chromium
+from tests.web.conftest import Running, copied
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return axe_source()
+
+
+@pytest.fixture(scope="module")
+def service(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(copied(town_folder, tmp_path_factory.mktemp("open")))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def closed(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same with accounts."""
+    folder = copied(town_folder, tmp_path_factory.mktemp("closed"))
+    (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
+    running = Running(folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """Opens a page as somebody new; anything the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def opened(address: str, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [c for c in complaints if "status of 4" not in c] == []  # what is refused on purpose
+
+
+def alert_ids(service: Running) -> list[str]:
+    return [a["alert_id"] for a in service.client.get("/v1/alerts").json()["alerts"]]
+
+
+def account(service: Running, name: str, role: str) -> str:
+    """Makes an account with the command, while the service runs; returns its one-time address."""
+    command = [sys.executable, "-m", "earlywarning", "accounts", "add", name, "--role", role]
+    made = subprocess.run(command, cwd=service.folder, capture_output=True, text=True, check=True)
+    found = re.search(r"/set-up/[\w-]+", made.stdout)
+    assert found, made.stdout
+    return service.address + found.group()
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_axe_finds_nothing_on_any_page_in_light_or_dark_and_none_is_wider_than_a_telephone(
+    service: Running, closed: Running, visit: Open, axe: str, language: str
+) -> None:
+    day = "2024-03-07"
+    pages = [
+        f"/picture?day={day}&window=1&kind=incident&all=1", f"/areas/A0?day={day}&kind=incident", "/alerts?which=all",
+        f"/alerts/{alert_ids(service)[0]}", "/operations", "/accessibility", "/nothing",
+    ]  # fmt: skip
+    page = visit(f"{service.address}/picture?language={language}", reduced_motion="reduce")
+    found = {}
+
+    def look(address: str) -> None:
+        page.goto(address)
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        assert page.locator("html").get_attribute("lang") == language
+        page.emulate_media(color_scheme="light")
+        found[address] = barriers(page, axe, TAGS)
+        page.emulate_media(color_scheme="dark")
+        found[address] += barriers(page, axe, ["color-contrast", "link-in-text-block"])  # what depends on colours
+        page.set_viewport_size({"width": 400, "height": 800})
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        found[address] += [f"is {wide} wide"] if wide > 400 else []
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+    for path in pages:
+        look(service.address + path)
+    link = account(closed, f"axe-{language}", "administrator")
+    page.goto(f"{closed.address}/sign-in?language={language}")
+    for address in (f"{closed.address}/sign-in", link, f"{closed.address}/set-up/gone"):
+        look(address)
+    page.goto(link)
+    page.fill("#password", "korrekt häst batteri")
+    page.fill("#again", "korrekt häst batteri")
+    page.click("main button")
+    look(f"{closed.address}/accounts")
+    assert {path: bad for path, bad in found.items() if bad} == {}
+
+
+def test_from_the_first_visit_to_an_acknowledged_alert(closed: Running, visit: Open) -> None:
+    page = visit(account(closed, "Åsa", "coordinator"))
+    page.fill("#password", "tre ord utan samband")
+    page.fill("#again", "tre ord utan samband")
+    page.click("main button")
+    expect(page.locator("h1")).to_contain_text("Situational picture")
+    page.click("nav >> text=Alerts")
+    page.locator("[data-card] h3 a").first.click()
+    page.click("main button:has-text('Acknowledge')")
+    expect(page.locator("[role=status]")).to_contain_text("acknowledged")
+    expect(page.locator(".history")).to_contain_text("Åsa")
+    page.click("text=Sign out")
+    expect(page.locator("h1")).to_have_text("Sign in")
+    page.fill("#name", "Åsa")
+    page.fill("#password", "fel")
+    page.click("main button")
+    expect(page.locator("[role=alert]")).to_be_visible()
+    page.fill("#password", "tre ord utan samband")
+    page.click("main button")
+    expect(page.locator("h1")).to_contain_text("Situational picture")
+
+
+def test_with_the_keyboard_alone(service: Running, visit: Open) -> None:
+    page = visit(f"{service.address}/alerts?which=all")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("graffiti")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=graffiti**")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(page.locator("[data-card] h3 a").first).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/alerts/0999-*")
+    summary = page.locator("summary", has_text=re.compile("^Note$"))
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if summary.evaluate("e => e === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Written with the keyboard")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".history")).to_contain_text("Written with the keyboard")
+
+
+def test_the_inbox_tells_at_once_what_another_has_done_and_a_late_answer_is_refused(service: Running, visit: Open) -> None:
+    alert_id = alert_ids(service)[-1]
+    inbox = visit(f"{service.address}/alerts?which=all")
+    slow = visit(f"{service.address}/alerts/{alert_id}")
+    expect(inbox.locator("html")).to_have_attribute("data-live", "yes")
+    card = inbox.locator("[data-card]", has=inbox.locator(f"a[href='/alerts/{alert_id}']"))
+    before = card.inner_text()
+    body = {"answer_id": "live-1", "action": "acknowledge", "actor": "the other"}
+    assert service.client.post(f"/v1/alerts/{alert_id}/answers", json=body).status_code == 200
+    expect(card).to_contain_text("acknowledged")
+    assert "acknowledged" not in before
+    slow.click("main button:has-text('Acknowledge')")
+    expect(slow.locator("[role=alert]")).to_contain_text("someone has answered since")
+
+
+def test_the_slider_goes_back_to_what_was_known_then(service: Running, visit: Open) -> None:
+    page = visit(f"{service.address}/picture")
+    slider = page.locator("input[type=range]")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("main [role=status]")).to_contain_text("as it was known when")
+    page.click("main >> text=Latest day")
+    expect(page.locator("main [role=status]")).to_have_count(0)
+
+
+def test_a_choice_is_shown_at_once_and_the_language_switches_in_place(service: Running, visit: Open) -> None:
+    page = visit(f"{service.address}/picture")
+    page.locator("#window").dispatch_event("pointerdown")
+    page.select_option("#window", "28")
+    page.wait_for_url("**window=28**")
+    page.click("text=Svenska")
+    expect(page.locator("h1")).to_contain_text("Lägesbild")
+    assert "window=28" in page.url
+    page.click("nav >> text=Varningar")
+    expect(page.locator("h1")).to_have_text("Varningar")
+
+
+def test_everything_works_without_script(service: Running, visit: Open) -> None:
+    page = visit(f"{service.address}/picture", java_script_enabled=False)
+    page.select_option("#window", "1")
+    page.click("main button")
+    assert "window=1" in page.url
+    page.click("text=A day back")
+    assert "day=" in page.url
+    page.goto(f"{service.address}/alerts/{alert_ids(service)[0]}")
+    page.click("summary:has-text('Note')")
+    page.fill("#note-note", "Without script")
+    page.click("details:has(#note-note) button")
+    assert "Without script" in page.content()
+
+
+def test_the_first_page_is_light_and_soon_there_on_a_slow_line(service: Running, visit: Open) -> None:
+    page = visit("about:blank")
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    seconds = {"latency": 300, "downloadThroughput": 200_000, "uploadThroughput": 100_000}
+    line.send("Network.emulateNetworkConditions", {"offline": False, **seconds})
+    line.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    sizes: list[float] = []
+    line.on("Network.loadingFinished", lambda e: sizes.append(e["encodedDataLength"]))
+    page.add_init_script(
+        "window.lcp = 0; new PerformanceObserver(l => { for (const e of l.getEntries()) window.lcp = e.startTime; })"
+        ".observe({type: 'largest-contentful-paint', buffered: true});"
+    )
+    page.goto(f"{service.address}/picture", wait_until="networkidle")
+    assert 0 < sum(sizes) < 100_000
+    assert 0 < page.evaluate("window.lcp") < 4_000
