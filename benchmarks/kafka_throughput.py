@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,7 @@ QUIX_COUNT = """
 import json
 from quixstreams import Application
 app = Application(broker_address="{brokers}", consumer_group="bare-quix", auto_offset_reset="earliest", auto_create_topics=True,
-                  loglevel="ERROR")
+                  loglevel="ERROR", state_dir="{state}")
 n = 0
 def count(event, state):
     global n
@@ -297,7 +298,7 @@ def main() -> None:
         client.create_topics([NewTopic("single", PARTITIONS, 1), NewTopic("bare-faust-counts-changelog", PARTITIONS, 1)])
         client.close()
         send(broker.address, "single", singles)
-        fill = {"brokers": broker.address, "partitions": PARTITIONS}
+        fill = {"brokers": broker.address, "partitions": PARTITIONS, "state": str(folder / "quix")}
         measure("bare Faust agent, a count per key in a table", lambda: lines_of(
             [sys.executable, "-c", FAUST_COUNT.format(**fill, wanted=few)], few, 120))  # fmt: skip
         if chosen.quix:
@@ -320,6 +321,7 @@ def main() -> None:
         measure_latency(broker.address, folder, chosen.history)
     finally:
         broker.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

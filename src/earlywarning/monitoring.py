@@ -127,6 +127,24 @@ class Metrics:
             buckets=[0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
             registry=own,
         )
+        self.messages = Counter(
+            "earlywarning_deliveries",
+            "Attempts to deliver messages: delivered, failed, dead.",
+            ["channel", "outcome"],
+            registry=own,
+        )
+        self.messages_kept = Gauge(
+            "earlywarning_outbox_messages", "Messages of the outbox: waiting, dead.", ["channel", "state"], registry=own
+        )
+        self.oldest_message = Gauge(
+            "earlywarning_outbox_oldest_seconds",
+            "How long the oldest message that is due has waited.",
+            ["channel"],
+            registry=own,
+        )
+        self.breaker = Gauge(
+            "earlywarning_channel_breaker", "1 for the state a channel's breaker is in.", ["channel", "state"], registry=own
+        )
         self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], registry=own)
         # From the beginning: the first change of a series that was not there before is none to Prometheus.
         for tendency in TENDENCIES:

@@ -1,15 +1,17 @@
 """Settings: one TOML file becomes one checked value; all errors at once, each with its key and what is allowed."""
 
 import hashlib
-import threading
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from earlywarning.core.calendar import CalendarError, LocalCalendar
+from earlywarning.settings_answers import Answers
+from earlywarning.settings_channels import AnyChannel, read_channels
+from earlywarning.settings_disclosure import Disclosure
+from earlywarning.settings_routing import Meeting, Recipient, Reporter, Routing, routing_problems
 from earlywarning.settings_sections import (
     Alerts,
     Budget,
@@ -38,11 +40,13 @@ from earlywarning.settings_text import (
 
 __all__ = [
     "Alerts",
+    "Answers",
     "Budget",
     "Calendar",
     "CalendarEvent",
     "ClusterSettings",
     "Detection",
+    "Disclosure",
     "Events",
     "Kafka",
     "Language",
@@ -59,7 +63,7 @@ __all__ = [
     "load_cluster_settings",
     "load_settings",
     "parse_settings",
-    "watch_settings",
+    "parse_settings_bytes",
     "with_values",
 ]
 
@@ -83,10 +87,17 @@ class Settings(Section, frozen=True, kw_only=True):
     detection: Detection = Detection()
     alerts: Alerts = Alerts()
     budget: Budget = Budget()
+    answers: Answers = Answers()
     calendar: Calendar = Calendar()
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
     kafka: Kafka = Kafka()
+    meeting: Meeting = Meeting()
+    routing: Routing = Routing()
+    recipients: dict[str, Recipient] = msgspec.field(default_factory=dict)
+    reporters: dict[str, Reporter] = msgspec.field(default_factory=dict)
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
+    disclosure: Disclosure = Disclosure()
     text: str = ""
     folder: Path = Path()
 
@@ -110,6 +121,7 @@ class ClusterSettings(Section, frozen=True, kw_only=True):
     kafka: Kafka = Kafka()
     store: StoreSection = StoreSection()
     service: Service = Service()
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     folder: Path = Path()
 
     @property
@@ -136,10 +148,15 @@ _SECTIONS: dict[str, type[Section]] = {
     "detection": Detection,
     "alerts": Alerts,
     "budget": Budget,
+    "answers": Answers,
     "calendar": Calendar,
     "police_feed": PoliceFeed,
     "kafka": Kafka,
+    "meeting": Meeting,
+    "routing": Routing,
+    "disclosure": Disclosure,
 }
+_NAMED: dict[str, type[Section]] = {"recipients": Recipient, "reporters": Reporter}
 
 
 def load_settings(path: Path) -> Settings:
@@ -148,10 +165,11 @@ def load_settings(path: Path) -> Settings:
         data = path.read_bytes()
     except OSError as error:
         raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
-    return _parse_bytes(data, path)
+    return parse_settings_bytes(data, path)
 
 
-def _parse_bytes(data: bytes, path: Path) -> Settings:
+def parse_settings_bytes(data: bytes, path: Path) -> Settings:
+    """Check the content of a settings file. Raises SettingsError with every error in it."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -168,9 +186,10 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
         raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
     except UnicodeDecodeError as error:
         raise SettingsError(["is not UTF-8; save the file as UTF-8"], str(path)) from error
-    known = {*_SECTIONS, "mappings"}
+    known = {*_SECTIONS, *_NAMED, "mappings", "channels"}
     problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
-    parts = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts: dict[str, Any] = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts["channels"] = read_channels(document.get("channels", {}), path.parent, problems, _section)
     if problems:
         raise SettingsError(problems, str(path))
     return ClusterSettings(**parts, folder=path.parent)
@@ -218,12 +237,19 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
     for name, value in {"municipality": {}, **document}.items():
         if name == "mappings":
             parts[name] = _mappings(value, problems)
+        elif name == "channels":
+            parts[name] = read_channels(value, folder, problems, _section)
         elif name == "calendar":
             parts[name] = _calendar(value, problems)
+        elif name in _NAMED:
+            parts[name] = _named(name, value, _NAMED[name], problems)
         elif name in _SECTIONS:
             parts[name] = _section(name, value, _SECTIONS[name], problems)
         else:
-            problems.append(f"{name}: there is no such section; sections are {', '.join([*_SECTIONS, 'mappings'])}")
+            known = [*_SECTIONS, *_NAMED, "mappings", "channels"]
+            problems.append(f"{name}: there is no such section; sections are {', '.join(known)}")
+    recipients, reporters = parts.get("recipients", {}), parts.get("reporters", {})
+    problems += routing_problems(recipients, reporters, parts.get("channels"), document.get("recipients") or ())
     if problems:
         raise SettingsError(problems, file)
     return Settings(**parts, text=text, folder=folder)
@@ -317,6 +343,15 @@ def _country_problem(country: str) -> str:
     return ""
 
 
+def _named(key: str, value: Any, kind: type[Section], problems: list[str]) -> dict[str, Any]:
+    """Sections below one, by name; those that are wrong in themselves are left out."""
+    if not isinstance(value, dict):
+        problems.append(f"{key}: must hold a section for each, as in [{key}.coordination]")
+        return {}
+    read = {name: _section(f"{key}.{name}", item, kind, problems) for name, item in value.items()}
+    return {name: one for name, one in read.items() if one is not None}
+
+
 def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:
     if not isinstance(value, dict):
         problems.append("mappings: must hold a section for each mapping, as in [mappings.wardens]")
@@ -345,49 +380,3 @@ def flat_settings(settings: Settings) -> dict[str, str]:
 def _flat(settings: Settings) -> dict[str, str]:
     tree = msgspec.to_builtins(settings, enc_hook=str)
     return flatten({key: value for key, value in tree.items() if key not in ("text", "folder")})
-
-
-def watch_settings(
-    path: Path,
-    on_change: Callable[[Settings], None],
-    on_error: Callable[[SettingsError], None],
-    stop: threading.Event,
-) -> None:
-    """Call on_change with each new, valid content of the file until `stop`; a broken file goes to on_error.
-
-    Watches the folder, and looks every half second besides: so editors which replace the file are noticed, and links
-    whose target changes as well. A file that is away for a while, as between two steps of an editor, is waited for.
-    """
-    from watchfiles import watch  # noqa: PLC0415  # starts threads of its own: only where watching is wanted
-
-    def content() -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError:
-            return b""
-
-    last = content()
-    # The store often lies in the same folder and changes with every event: only the settings file wakes this up.
-    rounds = watch(
-        path.parent,
-        watch_filter=lambda _, changed: Path(changed).name == path.name,
-        stop_event=stop,
-        recursive=False,
-        debounce=200,
-        rust_timeout=500,
-        yield_on_timeout=True,
-    )
-    for _ in rounds:
-        now = content()
-        if stop.is_set():
-            return
-        # An empty file is one that is just being written.
-        if not now or now == last:
-            continue
-        last = now
-        try:
-            settings = _parse_bytes(now, path)
-        except SettingsError as error:
-            on_error(error)
-        else:
-            on_change(settings)

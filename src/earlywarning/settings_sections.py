@@ -37,12 +37,18 @@ class Registers(Section, frozen=True, kw_only=True):
 
 
 class Service(Section, frozen=True, kw_only=True):
-    """Where the service listens. clock: "wall" closes days as time passes, "events" only as events arrive."""
+    """Where the service listens. clock: "wall" closes days as time passes, "events" only as events arrive.
+
+    public_url: where people reach it, for links in messages; without it, messages have no links.
+    """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8620
     clock: Literal["wall", "events"] = "wall"
     max_body_megabytes: Annotated[int, Meta(ge=1, le=1024)] = 16
+    public_url: Annotated[
+        str, Meta(pattern="^(https?://[^\\s@?#]+)?$", description="an address such as https://est.example.se")
+    ] = ""
 
 
 class StoreSection(Section, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ def brokers() -> Iterator[str]:
         return
     need_kafka()
     folder = Path(tempfile.mkdtemp(prefix="earlywarning-kafka-"))
-    broker = single_node.Broker(folder)
+    broker = single_node.Broker(folder, more=["log.cleaner.backoff.ms=500"])  # for tests of compaction
     try:
         broker.start()
         yield broker.address

@@ -18,16 +18,28 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError as ClientError
 
 from earlywarning.core.events import AnyEvent, Incident, Report
 from earlywarning.runtimes.embedded import Service
-from earlywarning.runtimes.kafka.desk import Desk
+from earlywarning.runtimes.kafka.desk import Desk, _place
 from earlywarning.runtimes.kafka.merging import Waiting
 from earlywarning.runtimes.kafka.messages import HISTORY, arrived, encode_events
 from earlywarning.runtimes.kafka.producing import Producer
-from earlywarning.runtimes.kafka.topics import INCIDENTS, REPORTS, STATE, create_topics, group, topic_name
+from earlywarning.runtimes.kafka.topics import (
+    ALERTS,
+    DEAD_LETTERS,
+    INCIDENTS,
+    REPORTS,
+    STATE,
+    STATISTICS,
+    create_topics,
+    group,
+    topic_name,
+)
+from earlywarning.runtimes.kafka.watching import END_FAULT, END_STALLED, END_SUSPENDED
+from earlywarning.runtimes.kafka.worker import PUBLISH
 from earlywarning.settings import ClusterSettings, load_cluster_settings, load_settings
 from earlywarning.sources.supply import Supply
 from earlywarning.store import Store
@@ -36,6 +48,9 @@ CODES = ("0901", "0902", "0903")
 ZONE = ZoneInfo("Europe/Stockholm")
 PARTITIONS = 4
 EVENTS_CLOCK = 'clock = "events"\n'
+ENDED = (END_FAULT, END_STALLED, END_SUSPENDED)  # exit codes after which a supervisor starts a worker anew
+# Records are compacted as soon as they are a second old.
+COMPACTED = {"segment.ms": "1000", "min.cleanable.dirty.ratio": "0.01", "min.compaction.lag.ms": "0", "delete.retention.ms": "0"}
 
 
 class Message(NamedTuple):
@@ -112,6 +127,17 @@ def write_registers(folder: Path, code: str, areas: Sequence[str], categories: S
     )
 
 
+def made_events(n: int, code: str, days_ago: float = 1.0, name: str = "e") -> list[AnyEvent]:
+    """So many thefts in area A00 of one hour."""
+    when = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
+    return [
+        Incident(
+            event_id=f"{name}{i}", source="w", recorded_at=when, category="theft", municipality=code, area="A00", occurred_at=when
+        )
+        for i in range(n)
+    ]  # fmt: skip
+
+
 def messages(events: Sequence[AnyEvent], history_until: datetime, seed: int = 1) -> list[Message]:
     """A municipality's events as messages of 1 to 30, cut where the local day turns; older ones as history."""
     rng = random.Random(seed)
@@ -182,6 +208,12 @@ class Cluster:
         self.desk = Desk.open(self.settings)
         self.desk.start()
 
+    def reopen_desk(self) -> None:
+        """End the desk, and start one in its place."""
+        self.desk.stop()
+        self.desk = Desk.open(self.settings)
+        self.desk.start()
+
     def publish(self, folders: Sequence[Path]) -> None:
         """Settings of municipalities, for all workers."""
         with Producer(self.settings) as producer:
@@ -201,8 +233,15 @@ class Cluster:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         """One more worker."""
+        return self._start("-m", "earlywarning", "worker", "--settings", str(self.file))
+
+    def start_program(self, program: str, *words: str) -> subprocess.Popen[bytes]:
+        """One more worker, by a program that is given the settings file and `words`."""
+        return self._start("-c", program, str(self.file), *words)
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "earlywarning", "worker", "--settings", str(self.file)]
+        command = [sys.executable, *words]
         process = subprocess.Popen(command, stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL, env=environment)
         self.workers.append(process)
         return process
@@ -238,45 +277,66 @@ class Cluster:
         finally:
             consumer.close()
 
-    def wait_until_done(self, patience: float) -> None:
-        """Wait until all is acknowledged and published. Raises AssertionError with the workers' log when it takes too long."""
-        deadline = time.monotonic() + patience
-        while (left := self.lag()) > 0:
-            for process in self.workers:
-                assert process.poll() is None, f"a worker ended by itself ({process.returncode}): {self.log()}"
-            assert time.monotonic() < deadline, f"{left} messages are left: {self.log()}"
-            time.sleep(0.5)
-        time.sleep(3)  # pages are published once a second
+    def wait_until_done(self, patience: float, most_restarts: int = 2) -> None:
+        """Wait until all is acknowledged, published and in the store; a worker that ends as documented is started anew.
 
-    def keep_alive(self, patience: float) -> None:
-        """As wait_until_done, and start a worker anew in place of one that ended by itself, as a supervisor does."""
+        Raises AssertionError with the workers' log when it takes too long, or workers end otherwise or too often.
+        """
         deadline = time.monotonic() + patience
-        while self.lag() > 0:
+        restarts = 0
+        while (left := self.lag()) > 0:
             for process in [p for p in self.workers if p.poll() is not None]:
+                known = process.returncode in ENDED and restarts < most_restarts
+                assert known, f"a worker ended by itself ({process.returncode}, after {restarts} others): {self.log()}"
+                restarts += 1
                 self.workers.remove(process)
                 self.start_worker()
-            assert time.monotonic() < deadline, f"{self.lag()} messages are left: {self.log()}"
-            time.sleep(1)
-        time.sleep(3)
+            assert time.monotonic() < deadline, f"{left} messages are left: {self.log()}"
+            time.sleep(0.5)
+        self._wait_until_kept(deadline)
+
+    def _wait_until_kept(self, deadline: float) -> None:
+        """Until the desk has all that the workers sent, and nothing more came for longer than they take to publish."""
+        names = [topic_name(self.settings.kafka, what) for what in (ALERTS, STATISTICS, DEAD_LETTERS)]
+        before, since = dict[Any, int](), time.monotonic()
+        while time.monotonic() - since < 2 * PUBLISH:
+            ends = self._ends(names)
+            if ends != before or any(int(self.desk.store.source_state(_place(tp)) or 0) < end for tp, end in ends.items()):
+                before, since = ends, time.monotonic()
+            assert time.monotonic() < deadline, f"the desk has not all that was sent: {self.log()}"
+            time.sleep(0.1)
+
+    def compact_soon(self) -> None:
+        """Have the changelog compacted all the time."""
+        client = KafkaAdminClient(bootstrap_servers=self.settings.kafka.brokers)
+        name = topic_name(self.settings.kafka, STATE)
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=COMPACTED)])
+        client.close()
 
     def changelog(self) -> dict[str, dict[str, bytes]]:
         """By municipality, its records as the changelog holds them: what a rebuild has to go by."""
+        held: dict[str, dict[str, bytes]] = {}
+        for record in self.changelog_records():
+            code, _, key = record.key.decode().partition("/")
+            held.setdefault(code, {})[key] = record.value
+        return {code: {k: v for k, v in own.items() if v is not None} for code, own in held.items()}
+
+    def changelog_records(self) -> list[Any]:
+        """The changelog's records as they stand on the broker now."""
         name = topic_name(self.settings.kafka, STATE)
         consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka.brokers, auto_offset_reset="earliest")
         tps = [TopicPartition(name, p) for p in range(PARTITIONS)]
-        held: dict[str, dict[str, bytes]] = {}
+        found = []
         try:
             consumer.assign(tps)
             ends = consumer.end_offsets(tps)
             consumer.seek_to_beginning()
             while any(consumer.position(tp) < ends[tp] for tp in tps):
                 for records in consumer.poll(timeout_ms=500).values():
-                    for record in records:
-                        code, _, key = record.key.decode().partition("/")
-                        held.setdefault(code, {})[key] = record.value
+                    found += records
         finally:
             consumer.close()
-        return {code: {k: v for k, v in own.items() if v is not None} for code, own in held.items()}
+        return found
 
     def log(self) -> str:
         """The end of what the workers logged."""

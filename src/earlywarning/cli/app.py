@@ -8,8 +8,12 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from earlywarning import __version__
+from earlywarning.cli.group import answer, briefing, learning
 from earlywarning.cli.model import model_app
+from earlywarning.cli.options import LanguageOption, SettingsFile
 from earlywarning.cli.place import OperatorError
+from earlywarning.cli.plan import plan_app
+from earlywarning.cli.routes import mute_app, routes_app
 
 _OPERATOR = Group.create_ordered("Operators")
 _ANALYST = Group.create_ordered("Coordinators and analysts")
@@ -23,13 +27,19 @@ app = App(
 settings_app = App(name="settings", help="Check, show and compare settings.", group=_OPERATOR)
 letters_app = App(name="dead-letters", help="Refused events: list them, and replay them after mending.", group=_OPERATOR)
 topics_app = App(name="topics", help="The topics of the service on Kafka: make and check them.", group=_OPERATOR)
+channels_app = App(name="channels", help="Where messages go: list the channels, and test one.", group=_OPERATOR)
+outbox_app = App(name="outbox", help="Messages on their way: list them, and have those given up tried again.", group=_OPERATOR)
+app.command(channels_app)
+app.command(outbox_app)
 app.command(settings_app)
 app.command(letters_app)
 app.command(topics_app)
 app.command(model_app)
-
-SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
-LanguageOption = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]
+for command in (answer, learning, briefing):
+    app.command(command, group=_ANALYST)
+app.command(routes_app)
+app.command(mute_app)
+app.command(plan_app)
 
 
 @app.command(group=_OPERATOR)
@@ -115,8 +125,8 @@ def settings_publish(*files: Path, settings: SettingsFile = None) -> None:
 
 
 @app.command(group=_SUPPLIER)
-def schema(kind: Literal["incident", "report"]) -> None:
-    """Print the JSON Schema of an event."""
+def schema(kind: Literal["incident", "report", "webhook"]) -> None:
+    """Print the JSON Schema of an event, or of the messages that webhooks get."""
     from earlywarning.cli.showing import print_schema  # noqa: PLC0415  # a command loads only what it needs
 
     print_schema(kind)
@@ -278,6 +288,54 @@ def settings_diff(old: int | None = None, new: int | None = None, *, settings: S
     from earlywarning.cli.showing import diff_versions  # noqa: PLC0415  # a command loads only what it needs
 
     diff_versions(settings, old, new)
+
+
+@channels_app.command(name="list")
+def channels_list(*, settings: SettingsFile = None) -> None:
+    """The channels, where each goes, and how many of its messages wait or were given up."""
+    from earlywarning.cli.outbox import list_channels  # noqa: PLC0415  # a command loads only what it needs
+
+    list_channels(settings)
+
+
+@channels_app.command(name="test")
+def channels_test(
+    name: str,
+    *,
+    to: Annotated[str, Parameter(help="A mail address, for mail.")] = "",
+    settings: SettingsFile = None,
+    language: LanguageOption = None,
+) -> None:
+    """Send a test message by a channel at once, and say what happened."""
+    from earlywarning.cli.outbox import try_channel  # noqa: PLC0415  # a command loads only what it needs
+
+    try_channel(settings, name, to, language)
+
+
+@outbox_app.command(name="list")
+def outbox_list(
+    *,
+    settings: SettingsFile = None,
+    state: Annotated[tuple[Literal["waiting", "delivered", "dead", "dropped"], ...], Parameter(negative="")] = (),
+    limit: int | None = 100,
+    format: Literal["table", "json"] = "table",  # the option's name
+) -> None:
+    """Messages, the newest first; without --state, those that wait and those that were given up."""
+    from earlywarning.cli.outbox import list_outbox  # noqa: PLC0415  # a command loads only what it needs
+
+    list_outbox(settings, state, limit, format)
+
+
+@outbox_app.command(name="retry")
+def outbox_retry(
+    *numbers: int,
+    settings: SettingsFile = None,
+    to: Annotated[str, Parameter(help="A running service that is asked to, such as http://127.0.0.1:8620.")] = "",
+) -> None:
+    """Have messages that were given up tried again; without numbers, all of them."""
+    from earlywarning.cli.outbox import retry_outbox  # noqa: PLC0415  # a command loads only what it needs
+
+    retry_outbox(settings, numbers, to)
 
 
 def main() -> None:

@@ -12,11 +12,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from earlywarning.core.alert_record import Alert
 from earlywarning.core.screening import find_personal_data
 
 Stage = Literal["new", "acknowledged", "assessed", "picture", "analysis", "measure", "follow-up", "closed", "merged", "expired"]
 Assessment = Literal["confirmed", "known-cause", "false-alarm", "data-fault"]
 Action = Literal["acknowledge", "assess", "picture", "cause", "measure", "follow-up", "close", "reopen", "merge", "note", "expire"]
+
+EXPLAINED = ("known-cause", "data-fault")  # assessments that leave an alert's days out of later baselines
 
 OPEN: tuple[Stage, ...] = ("new", "acknowledged", "assessed", "picture", "analysis", "measure", "follow-up")
 CHAIN: tuple[Stage, ...] = OPEN[2:]
@@ -132,11 +135,29 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     into: str = ""
 
 
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """That days of a block are to be left out of baselines, or (left_out False) no longer.
+
+    given_on: local day of the answer; fits of later days heed it. revision: of the casework after the answer.
+    areas, categories: codes. first_day..last_day: inclusive.
+    """
+
+    alert_id: str
+    given_on: date
+    left_out: bool
+    kind: Literal["incident", "report"]
+    areas: tuple[str, ...]
+    categories: tuple[str, ...]
+    first_day: date
+    last_day: date
+    revision: int = 0
+
+
 class Casework(msgspec.Struct, frozen=True, kw_only=True):
     """All that the group has done about an alert. revision: rises by one with each answer that changed anything.
 
     closed_as: reason of the closing. earlier: alerts about the same tendency before this one, the newest first.
-    priorities: codes of the action plan's priorities that it touches.
+    priorities: codes of the action plan's priorities that it touches. verdicts: what its answers said to the baselines.
     """
 
     alert_id: str
@@ -157,6 +178,7 @@ class Casework(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: str = ""
     earlier: tuple[str, ...] = ()
     priorities: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def answer(case: Casework, said: Answer) -> Casework:
@@ -182,6 +204,18 @@ def answer(case: Casework, said: Answer) -> Casework:
     _screen(said)
     changed = _CHANGES[said.action](case, said)
     return msgspec.structs.replace(changed, stage=_TO.get(said.action, changed.stage), revision=case.revision + 1)
+
+
+def verdict_of(alert: Alert, before: Casework, after: Casework, given_on: date) -> Verdict | None:
+    """What an answer says to the baselines; None when it changes nothing there."""
+    was, now = before.assessment in EXPLAINED, after.assessment in EXPLAINED
+    if was == now:
+        return None
+    return Verdict(
+        alert_id=alert.alert_id, given_on=given_on, left_out=now, kind=alert.kind, areas=alert.areas,
+        categories=alert.categories, first_day=alert.first_day, last_day=max(alert.last_day, alert.first_day),
+        revision=after.revision,
+    )  # fmt: skip
 
 
 def possible(case: Casework) -> list[Action]:

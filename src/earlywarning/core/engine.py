@@ -6,7 +6,7 @@ how the events were cut into batches.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from earlywarning.core.admission import EventBatch, admit
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.alerts import AlertBook, Case
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
+from earlywarning.core.calendar import UNIT, LocalCalendar, hour_of
+from earlywarning.core.casework import Verdict
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
 from earlywarning.core.counts import CountCube, SeriesSpace
@@ -26,8 +27,9 @@ from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
 from earlywarning.core.intake import Intake, Outcome, conflicts, ledger_columns, take_in, tally
 from earlywarning.core.judged import Touched
+from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
-from earlywarning.core.pages import decode_page, encode_page, join_pages
+from earlywarning.core.pages import decode_page, encode_page, join_pages, numbers_of
 from earlywarning.core.scope import Scope
 from earlywarning.core.steps import Steps
 from earlywarning.core.tallies import EngineSettings, Entries, Tallies
@@ -60,7 +62,8 @@ class Engine:
         self._dirty_days: set[int] = set()
         self._finished: dict[str, Alert] = {}
         self._behind = False  # history has come that is not counted yet
-        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, model)
+        left_out = LeftOut((register.codes, tree.codes))
+        self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, model, left_out=left_out)
 
     @property
     def cube(self) -> CountCube:
@@ -128,12 +131,6 @@ class Engine:
     def _start(self, day: int) -> None:
         self.today = day
         self.tallies.begin_day(day)
-
-    def calendar_date(self) -> date:
-        """The local day that the clock stands in. Raises ValueError before the first event."""
-        if self.today is None:
-            raise ValueError("the clock has not started: no event has come yet")
-        return date_of(self.today)
 
     def advance(self, to: datetime) -> None:
         """Move the clock to an aware instant: days that are over are closed."""
@@ -349,6 +346,12 @@ class Engine:
             notes=[data_note(n, self.register.municipality, self.codes) for n in noted],
         )
 
+    # ---- the group's answers --------------------------------------------------------------------------------------
+
+    def answer(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Heed what the group has explained, from the next fit on. Returns what is new of it, as it is to be kept."""
+        return self.tallies.left_out.hear(verdicts, self.today)
+
     # ---- rebuilding -----------------------------------------------------------------------------------------------
 
     def restore(
@@ -359,17 +362,17 @@ class Engine:
         clock_day: int,
         clock_hour: int,
         opened: Sequence[int] = (),
+        verdicts: Sequence[Verdict] = (),
     ) -> None:
         """Rebuild the engine from its pages and the alerts that are still followed, on the clock's day.
 
         opened: local days on which alerts about counts were ever opened; they matter where a false discovery rate is held.
-
-        Raises PageError when a page is damaged.
+        verdicts: all that were given, in their order. Raises PageError when a page is damaged.
         """
         rows = join_pages(decode_page(page) for page in pages)
         columns = dict(rows.columns)
         for name in ("area", "category"):
-            columns[name] = self._numbers(name, rows.codes[name])[columns[name]]
+            columns[name] = numbers_of(rows.codes[name], self.codes[name])[columns[name]]
         columns["source"] = np.array([self._source(s) for s in rows.codes["source"]], dtype=np.int64)[columns["source"]]
         numbers = self.ledger.append(columns)
         order = np.argsort(columns["revision"], kind="stable")  # the highest revision is put last and found
@@ -378,18 +381,10 @@ class Engine:
         self.clock_hour = clock_hour
         self.today = clock_day
         self.tallies.discoveries[:] = opened
+        self.tallies.left_out.hear(verdicts, None)
         self.tallies.recount(clock_day, self.settings)
         self.book.restore(list(alerts), noted)
         self._follow()
-
-    def _numbers(self, name: str, codes: Sequence[str]) -> Ints:
-        """Numbers of codes; one that the registers no longer know keeps a number beyond them, and is not counted."""
-        known = {code: number for number, code in enumerate(self.codes[name])}
-        for code in codes:
-            if code not in known:
-                known[code] = len(self.codes[name])
-                self.codes[name].append(code)
-        return np.array([known[c] for c in codes], dtype=np.int64)
 
     def configure(self, settings: EngineSettings, day_kinds: DayKinds | None = None) -> None:
         """Put new settings in force: counts and thresholds are made anew from the ledger, alerts go on."""

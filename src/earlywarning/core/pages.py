@@ -109,3 +109,13 @@ def join_pages(pages: Iterable[Page]) -> Rows:
     superseded[older] = np.minimum(superseded[older], arrived[older + 1])
     columns["superseded"] = superseded
     return Rows(codes, columns)
+
+
+def numbers_of(codes: Sequence[str], held: list[str]) -> NDArray[np.int64]:
+    """Numbers of codes in `held`; one that the registers no longer know gets a number beyond them, and is not counted."""
+    known = {code: number for number, code in enumerate(held)}
+    for code in codes:
+        if code not in known:
+            known[code] = len(held)
+            held.append(code)
+    return np.array([known[c] for c in codes], dtype=np.int64)

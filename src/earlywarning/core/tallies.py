@@ -11,6 +11,7 @@ from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.counts import CountCube
 from earlywarning.core.detectors.pattern import Scorer
+from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
 from earlywarning.core.quality import Move, Quality
 from earlywarning.core.scope import Scope
@@ -58,10 +59,13 @@ class Tallies:
         settings: EngineSettings,
         day_kinds: DayKinds | None = None,
         model: Scorer | None = None,
+        *,
+        left_out: LeftOut,
     ) -> None:
         self._scope, self._space, self._ledger, self._calendar = scope, scope.space, ledger, calendar
         self.day_kinds, self._model = day_kinds, model
         self.discoveries: list[int] = []  # days on which the scan opened an alert
+        self.left_out = left_out
         self._begin(settings)
 
     def _begin(self, settings: EngineSettings) -> None:
@@ -70,6 +74,7 @@ class Tallies:
         budget = settings.watch.false_alarms_per_week * (1 - settings.tendencies.share)
         self.watch = Watch(self._scope, self.cube, settings.watch._replace(false_alarms_per_week=budget), self.day_kinds)
         self.watch.discoveries = self.discoveries
+        self.watch.explained = self.left_out.blocks
         model = self._model if settings.trained_model else None
         self.arrivals = Arrivals(self._space.category_ancestors, self._space.kinds)
         self.tendencies = Tendencies(self._scope, self.cube, settings.tendencies, settings.watch.false_alarms_per_week, model)

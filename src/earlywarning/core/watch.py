@@ -22,6 +22,7 @@ from earlywarning.core.detectors.negative_binomial import quantile, tail_probabi
 from earlywarning.core.detectors.scan import Blocks, block_sort, scan, window_dispersion
 from earlywarning.core.detectors.status import Status
 from earlywarning.core.judged import Cover, Judged, Touched, settled
+from earlywarning.core.known_causes import without_explained
 from earlywarning.core.observed_days import booking_days, observed_days
 from earlywarning.core.online_fdr import day_level, threshold_of
 from earlywarning.core.scope import Block, Scope, Watched
@@ -80,6 +81,7 @@ class Watch:
         self.threshold: Threshold | None = None  # in force today
         self._fitted_threshold: Threshold | None = None
         self.discoveries: list[int] = []  # days on which the scan opened an alert
+        self.explained: Callable[[int], list[tuple[Block, int, int]]] = lambda _: []  # by the day of a fit, what it leaves out
         self.slow: Expectation | None = None  # one that knows nothing of the last half year, for drifts over months
         self._fit_day: int | None = None
 
@@ -152,6 +154,7 @@ class Watch:
             watched = watched.with_bonus(np.array(settings.category_bonus))
         counts = self.cube.daily_all(self.series_of(watched), first, day - 1)
         counts = counts.reshape(day - first, self.space.areas, len(watched.kind))
+        counts = without_explained(counts, first, self.explained(day), self.scope, watched)
         self.watched = watched
         known, kinds = observed_days(counts[:, 0], watched), self.kinds_of(first, day - 1)
 

@@ -7,26 +7,35 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import msgspec
 import structlog
 
+from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import AlertChange
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.changes import Changes, Ingested
+from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
+from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.learned import answered
+from earlywarning.runtimes.links import Links, links_of
+from earlywarning.runtimes.replaying import items_again
+from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
-from earlywarning.settings import Settings, SettingsError, watch_settings
-from earlywarning.sources.mapping import RowMapper
+from earlywarning.settings import ClusterSettings, Settings, SettingsError
+from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store, StoredDeadLetter, StoreError
@@ -41,6 +50,12 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
+        self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
+        self.sending = sending_of(store, settings, engine.register, engine.tree)
+        self._dispatching = DispatchLoop(lambda: [self.sending.dispatch], self.answering.one_at_a_time)
+        contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
+        self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
         self.ready = self._behind = False
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
@@ -85,8 +100,18 @@ class Service:
         return self.engine.calendar
 
     @property
+    def links(self) -> Links:
+        return links_of(self.settings, self.store)
+
+    @property
     def tree(self) -> CategoryTree:
         return self.engine.tree
+
+    def _kafka_options(self) -> Mapping[str, Any]:
+        from earlywarning.runtimes.kafka.connection import client_options  # noqa: PLC0415  # an extra, for channels of kind kafka
+
+        s = self.settings
+        return client_options(ClusterSettings(kafka=s.kafka, folder=s.folder))
 
     def _restore(self, engine: Engine) -> None:
         municipality = engine.register.municipality
@@ -99,7 +124,8 @@ class Service:
         noted = {a.alert_id: last_noted(self.store.history(a.alert_id)) for a in alerts}
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
-        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened)
+        verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
+        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -122,13 +148,24 @@ class Service:
             try:
                 taken, result, letters = take_supplies(self.engine, supplies, now, history=history)
                 changes = self.engine.changes()
-                self.store.commit(changes, letters, source_state)
+                self._commit(changes, letters, source_state)
             except BaseException:
                 self._fell_behind()
                 raise
             self._show_standing()
         self._measure(taken, result, changes, time.perf_counter() - begun)
         return taken
+
+    def _commit(
+        self,
+        changes: Changes,
+        letters: Sequence[DeadLetter] = (),
+        source_state: Mapping[str, str] | None = None,
+        settled: Mapping[int, str] | None = None,
+    ) -> None:
+        """Keep what has changed, and what it sends, in one transaction. Raises StoreError."""
+        also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
+        self.store.commit(changes, letters, source_state, settled, also)
 
     def _fell_behind(self) -> None:
         """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
@@ -148,30 +185,7 @@ class Service:
 
         Returns, by the letter's number, "replayed" or the problem that remains.
         """
-        outcome: dict[int, str] = {}
-        items: list[tuple[int, dict[str, object]]] = []
-        for stored in letters:
-            letter = stored.letter
-            if letter.payload is None:
-                outcome[stored.id] = "nothing of it was kept; ask the supplier to send it again"
-                continue
-            payload = msgspec.json.decode(letter.payload)
-            if not letter.format.startswith("mapping:"):
-                items.append((stored.id, payload))
-                continue
-            name = letter.format.removeprefix("mapping:")
-            mapping = self.settings.mappings.get(name)
-            if mapping is None:
-                outcome[stored.id] = f"mapping {name!r} is not in the settings any more"
-                continue
-            fields = RowMapper(mapping, self.settings.municipality.timezone).fields(payload["raw"])
-            if payload.get("area") and "area" not in fields:
-                fields["area"] = payload["area"]
-            if letter.event_id and "event_id" not in fields:
-                fields["event_id"] = letter.event_id
-            elif "event_id" not in fields:
-                fields["event_id"] = f"{letter.way.split('.')[0]}-{letter.position}"
-            items.append((stored.id, fields))
+        items, outcome = items_again(letters, self.settings)
         with self._writing:
             self._catch_up()
             decoded = decode_mappings([item for _, item in items])
@@ -183,11 +197,21 @@ class Service:
                 for i, position in enumerate(decoded.positions):
                     outcome[items[position][0]] = refused.get(i, "replayed")
                 settled = {number: "replayed" for number, words in outcome.items() if words == "replayed"}
-                self.store.commit(self.engine.changes(), settled=settled)
+                self._commit(self.engine.changes(), settled=settled)
             except BaseException:
                 self._fell_behind()
                 raise
         return outcome
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group. Raises AnswerError, StoreError."""
+        with self._writing:
+            self._catch_up()
+            try:
+                return self.answering.take(said, self.register.municipality, self.engine.answer)
+            except StoreError:
+                self._fell_behind()
+                raise
 
     # ---- time and settings ----------------------------------------------------------------------------------------
 
@@ -199,7 +223,7 @@ class Service:
                 self.engine.advance(to)
                 changes = self.engine.changes()
                 if changes.alerts or changes.history or changes.clock_day:
-                    self.store.commit(changes)
+                    self._commit(changes)
             except BaseException:
                 self._fell_behind()
                 raise
@@ -217,7 +241,9 @@ class Service:
                 self.engine = engine
             else:
                 self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
+            self.sending = sending_of(self.store, settings, self.register, self.tree)
             self.settings = settings
+            self._delivery.configure(settings.channels)
             self.store.add_settings_version(settings.version, settings.text, now)
             self._show_standing()
         self.metrics.settings_refused.set(0)
@@ -228,6 +254,8 @@ class Service:
     def start(self, settings_file: Path | None = None) -> None:
         """Start the writer, the clock, the settings watcher and the police feed, as the settings say."""
         self._spawn("writer", self._write)
+        self._dispatching.start()
+        self._delivery.start()
         if settings_file is not None:
             self._spawn("settings", lambda: watch_settings(settings_file, self._changed, self._broken, self._stop))
         if self.settings.police_feed.enabled:
@@ -246,6 +274,8 @@ class Service:
         self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout=10)
+        self._dispatching.stop()
+        self._delivery.stop()
         self.store.close()
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
@@ -341,6 +371,7 @@ class Service:
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
+        self._delivery.show_state()
         self.metrics.say_what_runs("embedded", self.settings.service.clock)
         self.metrics.ready.set(self.alive)
         self.metrics.show_alerts(self.store.alert_counts())

@@ -5,8 +5,10 @@ from typing import Protocol
 
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.links import Links
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store
@@ -35,11 +37,18 @@ class Front(Protocol):
         """The local calendar."""
 
     @property
+    def links(self) -> Links:
+        """Signed links to answer by."""
+
+    @property
     def alive(self) -> bool:
         """Whether events can be taken."""
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
         """Hand a batch in; the result comes when it is safe."""
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group to an alert. Raises AnswerError, StoreError."""
 
     def show_state(self) -> None:
         """Bring the gauges up to date, before someone reads the metrics."""

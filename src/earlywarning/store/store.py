@@ -71,6 +71,11 @@ class Store:
             raise
         return cls(engine, lock)
 
+    @property
+    def url(self) -> str:
+        """Where it is, for another process to read it; holds the password."""
+        return self._engine.url.render_as_string(hide_password=False)
+
     def close(self) -> None:
         """Close all connections and let the next writer in."""
         self._engine.dispose()

@@ -3,11 +3,14 @@
 import asyncio
 import csv
 import io
+import traceback
 from collections import Counter
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -24,9 +27,22 @@ from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
+from earlywarning.web.answers import ANSWER_ROUTES, casework_of
+from earlywarning.web.briefing import BRIEFING
+from earlywarning.web.feeds import FEEDS
+from earlywarning.web.mutes import MUTES
+from earlywarning.web.outbox import list_messages, retry_messages
+from earlywarning.web.plan import PLAN
 
+log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
 _JSON = {"content-type": "application/json"}
+_SAFE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 def _service(state: State) -> Front:
@@ -104,7 +120,7 @@ def show_alert(state: State, alert_id: str, language: Language | None = None) ->
         {"change": h.change, "on": h.on, "observed": h.alert.observed, "settings_version": h.alert.settings_version}
         for h in service.store.history(alert_id)
     ]
-    return _json({**_shown(alert, names, words), "details": explained, "history": history})
+    return _json({**_shown(alert, names, words), "details": explained, "history": history, **casework_of(service, alert)})
 
 
 @get("/v1/data-quality", summary="Artefacts of booking", tags=["counts"], sync_to_thread=True)
@@ -251,11 +267,13 @@ def index(state: State) -> Response[bytes]:
     """Where to go."""
     paths = [
         "/v1/alerts",
+        "/v1/learning",
         "/v1/data-quality",
         "/v1/counts",
         "/v1/areas",
         "/v1/categories",
         "/v1/events",
+        "/v1/mutes",
         "/openapi.json",
         "/metrics",
         "/readyz",
@@ -336,6 +354,8 @@ def _refused(_: Request[Any, Any, State], error: Exception) -> Response[bytes]:
         )
     if isinstance(error, StoreError):
         return _problem(503, str(error))
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("a request failed", error=type(error).__name__, file=Path(place.filename).name, line=place.lineno)  # never its values
     return _problem(500, f"an error of the service ({type(error).__name__})")
 
 
@@ -345,12 +365,8 @@ def _no_sniffing(app: ASGIApp) -> ASGIApp:
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-                    (b"cache-control", b"no-store"),
-                ]
+                own = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(h for h in _SAFE if h[0] not in own)]
             await send(message)
 
         await app(scope, receive, with_headers)
@@ -362,8 +378,9 @@ def make_app(service: Front) -> Litestar:
     """The ASGI application of one service."""
     return Litestar(
         [
+            *ANSWER_ROUTES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi,
+            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
         ],
         state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),

@@ -1,6 +1,17 @@
-"""The Faust application: its settings, each for a reason."""
+"""The Faust application: its settings, each for a reason, and what must be mended in how Faust reads.
+
+While Faust rebuilds a table it holds back the topics that the agents read, by a set of partitions that may be read. Three things
+in that lose messages for good, and a worker that lost the last ones of a partition waits for them for ever:
+
+- aiokafka takes an empty set for all partitions. A fetch that waits while the set becomes empty reads everything that is held back,
+  and Faust drops it, since it is held back (`_MayBeRead`).
+- Afterwards Faust goes back to what the group has committed, but where nothing was committed yet it stays behind what
+  was dropped (`_rewind`).
+- Flow goes on before Faust has gone back, and what came meanwhile is thrown away when flow is resumed (`resume_partitions`).
+"""
 
 import os
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, ClassVar
 
 # Faust reads these when it is imported.
@@ -8,6 +19,7 @@ os.environ.setdefault("F_NODELAY", "1")
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
 
 from earlywarning.runtimes.kafka.connection import password, tls
 from earlywarning.runtimes.kafka.topics import MOST_BYTES, MOST_STATE_BYTES, group
@@ -18,14 +30,74 @@ from earlywarning.settings import ClusterSettings
 LONGEST_FETCH = 50
 
 
+class _MayBeRead:
+    """The partitions that may be read, as they are when they are looked at; true also while there are none."""
+
+    def __init__(self, tps: Container[TP]) -> None:
+        self._tps = tps
+
+    def __contains__(self, tp: object) -> bool:
+        return tp in self._tps
+
+
 class _Thread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = LONGEST_FETCH  # Faust has no setting for it
+        # By partition: the offset after the last message that was fetched, and the position, which is behind gaps after it.
+        self.fetched: dict[TP, tuple[int, int]] = {}
         return consumer
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        before = _positions(consumer)
+        got = await super()._fetch_records(consumer, _MayBeRead(active_partitions), timeout, max_records)  # type: ignore[arg-type]
+        for tp, position in _positions(consumer).items():
+            begun = before.get(tp, position)
+            after, reached = self.fetched.get(tp, (begun, begun))
+            if tp in got:
+                after = got[tp][-1].offset + 1
+            elif reached != begun:  # the position was moved
+                after = begun
+            self.fetched[tp] = after, position
+        return got
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        found: Mapping[TP, int] = await self.call_thread(self._rewind, self._ensure_consumer())
+        return found
+
+    async def _rewind(self, consumer: Any) -> Mapping[TP, int]:
+        """Go back to what is committed, and to the beginning where nothing is."""
+        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        # A changelog is never committed, and is being read while Faust may call this.
+        fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in self.app.tables.changelog_topics]
+        if fresh:
+            await consumer.seek_to_beginning(*fresh)
+        return committed
+
+
+def _positions(consumer: Any) -> dict[TP, int]:
+    subscription = consumer._subscription.subscription
+    states = subscription.assignment._tp_state if subscription and subscription.assignment else {}
+    return {TP(*tp): state.position for tp, state in states.items() if state.has_valid_position}
 
 
 class _Consumer(Consumer):
+    _thread: _Thread
+
+    def past_gap(self, tp: TP, offset: int) -> int:
+        """`offset`, or the end of the gap that begins there: a transaction's end takes an offset that no message has."""
+        after, reached = self._thread.fetched.get(tp, (offset, offset))
+        return reached if offset == after else offset
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Let partitions be read; those of the agents when flow is resumed, which Faust does once it has gone back."""
+        tps = set(tps)
+        if any(not self._is_changelog_tp(tp) for tp in tps):
+            self.stop_flow()
+        super().resume_partitions(tps)
+
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 

@@ -9,11 +9,13 @@ import msgspec
 from earlywarning.core.admission import admit
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import POSITION_FIELDS, AnyEvent, Rejection
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings
 from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply
@@ -39,6 +41,11 @@ class Counter:
         self.metrics: Metrics = desk.metrics
 
     @property
+    def links(self) -> Links:
+        """Signed links to answer by."""
+        return links_of(self.settings, self.store)
+
+    @property
     def alive(self) -> bool:
         """Whether the desk reads and sends."""
         return self._desk.alive
@@ -50,6 +57,10 @@ class Counter:
     def submit(self, supply: Supply) -> "Future[list[ItemResult]]":
         """Check a batch and send it on; the result comes when it is on the brokers."""
         return _sending.submit(self._send, supply)
+
+    def answer(self, said: Answer) -> Casework:
+        """Take an answer of the group. Raises AnswerError, StoreError."""
+        return self._desk.answer(said, self.register.municipality)
 
     def _send(self, supply: Supply) -> list[ItemResult]:
         now = datetime.now(UTC)

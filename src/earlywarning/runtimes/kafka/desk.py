@@ -5,9 +5,11 @@ transaction as what it read. So nothing is lost and nothing kept twice, whenever
 crash carries the number that it had, and is passed over.
 """
 
+import queue
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,21 +17,29 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError as ClientError
 
+from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import Alert, AlertChange
+from earlywarning.core.casework import Answer, AnswerError, Casework, Verdict
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.core.data_notes import DataNote
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
+from earlywarning.runtimes.answering import Answering
+from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
+from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
 from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, LetterMessage, PageMessage
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
-from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, SETTINGS, STATISTICS, topic_name, topic_problems
+from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
+from earlywarning.runtimes.learned import answered
+from earlywarning.runtimes.sending import Sending, contents_of, sending_of
 from earlywarning.settings import ClusterSettings
 from earlywarning.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
-READ = (SETTINGS, ALERTS, STATISTICS, DEAD_LETTERS)
+READ = (SETTINGS, ALERTS, STATISTICS, DEAD_LETTERS, FEEDBACK)
 MOST_AT_ONCE = 500  # messages in one transaction
 AGAIN = 2.0  # seconds before a store or broker that does not answer is tried again
 
@@ -99,8 +109,22 @@ class Desk:
         self.cluster, self.store, self.metrics = cluster, store, metrics
         self.published = PublishedSettings(metrics)
         self.counters: dict[str, Counter] = {}
+        self.sending: dict[str, Sending] = {}
+        self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
+        self._dispatching = DispatchLoop(lambda: [s.dispatch for s in list(self.sending.values())], self.answering.one_at_a_time)
+        # The desk's own channels: municipalities name them, and their secrets stand where the desk runs.
+        self._delivery = Delivery(
+            store,
+            cluster.channels,
+            contents_of(self.sending.get),
+            metrics,
+            kafka=partial(client_options, cluster),
+        )
+        self._verdicts: queue.SimpleQueue[VerdictMessage] = queue.SimpleQueue()
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
+        self._teller: Producer | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self.caught_up = threading.Event()
@@ -121,14 +145,19 @@ class Desk:
     def start(self) -> None:
         """Read from where the store says, in a thread of its own."""
         self._thread.start()
+        self._dispatching.start()
+        self._delivery.start()
 
     def stop(self) -> None:
         """Let go of store and brokers."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=15)
-        if self._producer is not None:
-            self._producer.close()
+        self._dispatching.stop()
+        self._delivery.stop()
+        for producer in (self._producer, self._teller):
+            if producer is not None:
+                producer.close()
         self.store.close()
 
     def producer(self) -> Producer:
@@ -155,15 +184,25 @@ class Desk:
                     consumer.close()
 
     def _read(self, consumer: Any) -> None:
+        # A verdict that was kept and not sent when the desk died goes out now; one heard twice changes nothing.
+        for case in self.answering.cases.explained():
+            self._heed(case.municipality, case.verdicts)
         tps = [TopicPartition(name, n) for name in self._what for n in sorted(consumer.partitions_for_topic(name) or ())]
         consumer.assign(tps)
         ends = consumer.end_offsets(tps)
         for tp in tps:
             kept = self.store.source_state(_place(tp)) if self._what[tp.topic] != SETTINGS else None
             consumer.seek(tp, int(kept or 0))
+        # Who is told of an alert stands in the settings: they are read before anything else.
+        rest = [tp for tp in tps if self._what[tp.topic] != SETTINGS]
+        consumer.pause(*rest)
         while not self._stop.is_set():
+            if rest and all(consumer.position(tp) >= ends[tp] for tp in tps if tp not in rest):
+                consumer.resume(*rest)
+                rest = []
             if not self.caught_up.is_set() and all(consumer.position(tp) >= ends[tp] for tp in tps):
                 self.caught_up.set()
+            self._tell()
             for tp, messages in consumer.poll(timeout_ms=200).items():
                 for begin in range(0, len(messages), MOST_AT_ONCE):
                     self._keep(tp, messages[begin : begin + MOST_AT_ONCE])
@@ -172,6 +211,10 @@ class Desk:
         what = self._what[tp.topic]
         if what == SETTINGS:
             self._put_in_force((m.key or b"", m.value) for m in messages)
+            return
+        if what == FEEDBACK:
+            letters = [letter for m in messages if (letter := self._take_answer(tp, m)) is not None]
+            self.store.commit(None, letters, {_place(tp): str(messages[-1].offset + 1)})
             return
         gathered: dict[str, Gathered] = {}
         for message in messages:
@@ -187,11 +230,53 @@ class Desk:
                 )
         for municipality, said in gathered.items():
             numbers = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
-            self.store.commit(said.changes(municipality), said.letters, numbers)
+            changes, sending = said.changes(municipality), self.sending.get(municipality)
+            also = sending.dispatch.kept_with(changes, datetime.now(UTC)) if sending is not None else []
+            self.store.commit(changes, said.letters, numbers, also=also)
             self._numbers[municipality] = said.numbers
             self.metrics.count_changes(said.history)
         # Written last: what is read twice is known by its number, or replaces itself.
         self.store.commit(None, source_state={_place(tp): str(messages[-1].offset + 1)})
+
+    # ---- answers --------------------------------------------------------------------------------------------------
+
+    def answer(self, said: Answer, municipality: str) -> Casework:
+        """Take an answer, and tell the workers what it says to the baselines. Raises AnswerError, StoreError."""
+        return self.answering.take(said, municipality, partial(self._heed, municipality))
+
+    def _heed(self, municipality: str, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+        for verdict in verdicts:
+            self._verdicts.put(VerdictMessage(municipality=municipality, verdict=verdict))
+        return verdicts
+
+    def _tell(self) -> None:
+        """Send the verdicts that wait. What cannot be sent now is sent again when the desk reads again. Raises KafkaError."""
+        while not self._verdicts.empty():
+            if self._teller is None:
+                self._teller = Producer(self.cluster)  # events have one of their own, which another thread uses
+            self._teller.answer(self._verdicts.get())
+
+    def _take_answer(self, tp: Any, message: Any) -> DeadLetter | None:
+        """Take an answer that came by the topic; one that cannot be taken is a dead letter."""
+        municipality, answer_id = (message.key or b"").decode(errors="replace")[:12], None
+        try:
+            said = feedback.decode(message.value or b"")
+            if isinstance(said, VerdictMessage):
+                return None
+            municipality, answer_id = said.municipality, said.answer.answer_id
+            self.answer(said.answer, said.municipality)
+            return None
+        except msgspec.DecodeError as error:
+            # Where it is wrong, not what it says there.
+            place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "`$`"
+            field, rule, problem = "answer", "json", f"is no answer as the schema says, at {place}"
+        except AnswerError as error:
+            field, rule, problem = error.field, error.rule, error.problem
+        way = f"kafka:{FEEDBACK}/{tp.partition}"
+        return DeadLetter(
+            received_at=datetime.now(UTC), municipality=municipality, way=way, position=message.offset, field=field[:64], rule=rule,
+            problem=problem, event_id=answer_id, kind="answer",
+        )  # fmt: skip
 
     def _municipality(self, what: str, key: str, value: bytes) -> str:
         if what == ALERTS:
@@ -210,14 +295,17 @@ class Desk:
             if settings is None:
                 continue
             try:
-                self.counters[settings.municipality.code] = Counter(self, settings)
+                counter = Counter(self, settings)
+                self.sending[settings.municipality.code] = sending_of(self.store, settings, counter.register, counter.tree)
+                self.counters[settings.municipality.code] = counter
                 self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 self.published.refuse(settings.municipality.code)
                 log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
+        self._delivery.show_state()
         self.metrics.say_what_runs("desk", "events")
         self.metrics.ready.set(self.alive)
         self.metrics.show_alerts(self.store.alert_counts())

@@ -9,6 +9,7 @@ import msgspec
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.alerts import SCANNED, followed, last_noted
 from earlywarning.core.calendar import day_number
+from earlywarning.core.casework import Verdict
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import Decoded
@@ -42,6 +43,7 @@ class Step(NamedTuple):
 
 
 _kept = msgspec.json.Decoder(KeptAlert)
+_verdicts = msgspec.json.Decoder(list[Verdict])
 
 
 class Municipality:
@@ -77,7 +79,8 @@ class Municipality:
         if entry.clock_day:
             in_order = [pages[day] for day in sorted(pages)]
             alerts.sort(key=lambda a: a.alert_id)
-            self.engine.restore(in_order, alerts, self._noted, entry.clock_day, entry.clock_hour, entry.opened)
+            verdicts = [v for key, value in state.items() if key.startswith("verdict/") for v in _verdicts.decode(value)]
+            self.engine.restore(in_order, alerts, self._noted, entry.clock_day, entry.clock_hour, entry.opened, verdicts)
         return self
 
     def read(self, topic: str) -> Position:
@@ -94,6 +97,16 @@ class Municipality:
             for p in part:
                 self.journal.entry.positions[p.message.topic] = p.after
             yield self._step(letters, taken, result)
+
+    def heed(self, verdicts: Sequence[Verdict]) -> Step | None:
+        """Heed what the group has explained; None when all of it was known."""
+        new = self.engine.answer(verdicts)
+        if not new:
+            return None
+        for name in {v.alert_id for v in new}:
+            of_alert = [v for v in self.engine.tallies.left_out.verdicts if v.alert_id == name]
+            self.journal.keep(f"verdict/{name}", msgspec.json.encode(of_alert))
+        return self._step()
 
     def advance(self, to: datetime) -> Step | None:
         """Close the days that are over at `to`; None when that changes nothing."""

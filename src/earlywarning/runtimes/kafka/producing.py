@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
+import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError as ClientError
 
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.events import AnyEvent, Incident
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
+from earlywarning.runtimes.kafka.feedback import AnswerMessage, VerdictMessage
 from earlywarning.runtimes.kafka.messages import HISTORY, encode_events, pack_settings
-from earlywarning.runtimes.kafka.topics import INCIDENTS, MOST_BYTES, REPORTS, SETTINGS, topic_name
+from earlywarning.runtimes.kafka.topics import FEEDBACK, INCIDENTS, MOST_BYTES, REPORTS, SETTINGS, topic_name
 from earlywarning.settings import ClusterSettings, Settings
 
 MOST_EVENTS = 1_000  # of a message: some 300 kB
@@ -89,6 +91,12 @@ class Producer:
         for settings in all_settings:
             name, key = topic_name(self._kafka, SETTINGS), settings.municipality.code.encode()
             self._sent.append(self._producer.send(name, key=key, value=pack_settings(settings)))
+        self._confirm()
+
+    def answer(self, message: AnswerMessage | VerdictMessage) -> None:
+        """Send an answer or a verdict. Raises KafkaError when the brokers do not take it."""
+        name, key = topic_name(self._kafka, FEEDBACK), message.municipality.encode()
+        self._sent.append(self._producer.send(name, key=key, value=msgspec.json.encode(message)))
         self._confirm()
 
     def close(self) -> None:

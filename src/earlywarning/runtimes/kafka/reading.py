@@ -1,25 +1,28 @@
 """Reading ahead: from Faust's stream into `merging.Waiting`, each message once and in order, whatever Faust drops meanwhile."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import structlog
 from faust.types import TP
 
-from earlywarning.runtimes.kafka.connection import client_options
+from earlywarning.runtimes.kafka.looking import first_in_log, left_in_log
 from earlywarning.runtimes.kafka.merging import Place, Waiting
 from earlywarning.runtimes.kafka.messages import Arrived, arrived
 from earlywarning.runtimes.kafka.progress import Progress
 from earlywarning.runtimes.kafka.topics import EVENTS, topic_name
 from earlywarning.settings import ClusterSettings
 
-LONGEST_LOOK = 30.0  # seconds to look a message up in the log
+log = structlog.get_logger(__name__)
 
 
 class SkippedMessagesError(RuntimeError):
     """Messages were not read that are in the log: the process must end, and its successor read them."""
+
+
+class UndeliveredError(RuntimeError):
+    """Messages are in the log that never come, nor after having gone back to them: the process must end."""
 
 
 class Reader:
@@ -35,20 +38,29 @@ class Reader:
         self.passed_over = 0  # messages of former assignments, or read before
         self._next: dict[TP, int] = {}  # the offset after the last message that was read
         self._paused: set[Place] = set()
+        self._stops = 0
+        self._late: dict[TP, int] = {}  # messages that were in the log at the last look, and not read
+        self._gone_back: dict[TP, int] = {}
 
     def stop(self) -> None:
         """Forget all: the partitions may be another worker's by now."""
         self.active = False
+        self._stops += 1
         self.waiting.clear()
         self.progress.clear()
-        self._next, self._paused = {}, set()
+        self._next, self._paused, self._late, self._gone_back = {}, set(), {}, {}
 
-    async def start(self) -> set[int]:
-        """Find where reading begins, also of partitions of which nothing new may ever come; returns the partitions."""
-        consumer = self._app.consumer
+    async def start(self) -> set[int] | None:
+        """Find where reading begins, also of partitions of which nothing new may ever come.
+
+        Returns the partitions; None when `stop` came meanwhile, since then others are on their way.
+        """
+        consumer, stops = self._app.consumer, self._stops
         tps = self._own()
         earliest = await consumer.earliest_offsets(*tps) if tps else {}
         committed = await consumer.seek_to_committed() if tps else {}  # type: ignore[attr-defined]  # there, not in the type
+        if stops != self._stops:
+            return None
         self._next = {tp: max(committed.get(tp) or 0, earliest.get(tp) or 0) for tp in tps}
         self.active = True
         return {tp.partition for tp in tps}
@@ -80,21 +92,30 @@ class Reader:
         Raises SkippedMessagesError when messages before it were not read.
         """
         expected = self._next.get(tp, offset)
-        if offset > expected and await self._first_in_log(tp, expected) != offset:
+        if offset > expected and await first_in_log(self._cluster, tp, expected) != offset:
             raise SkippedMessagesError(f"{tp.topic}/{tp.partition}: {offset} came where {expected} should have")
         return offset >= expected
 
-    async def _first_in_log(self, tp: TP, offset: int) -> int:
-        """The offset of the first message from `offset` on: a log has gaps where transactions end."""
-        consumer = AIOKafkaConsumer(**client_options(self._cluster), enable_auto_commit=False)
-        await consumer.start()
-        try:
-            at = TopicPartition(tp.topic, tp.partition)
-            consumer.assign([at])
-            consumer.seek(at, offset)
-            return int((await asyncio.wait_for(consumer.getone(at), LONGEST_LOOK)).offset)
-        finally:
-            await consumer.stop()
+    async def look(self) -> bool:
+        """Ask the brokers whether messages are left that do not come; returns whether nothing is left there.
+
+        To be called at intervals in which every message should have come. What stood there at the last look as well is
+        gone back to. Raises UndeliveredError when that was done already, aiokafka's KafkaError and TimeoutError when no
+        broker answers.
+        """
+        stops, read = self._stops, dict(self._next)
+        left = await left_in_log(self._cluster, read)
+        if stops != self._stops:
+            return False
+        held_up = {self._tp(at) for at in self._paused}
+        before, self._late = self._late, {tp: o for tp, o in left.items() if self._next.get(tp) == read[tp] and tp not in held_up}
+        if stuck := {tp: o for tp, o in self._late.items() if before.get(tp) == o}:
+            if again := [tp for tp, o in stuck.items() if self._gone_back.get(tp) == o]:
+                raise UndeliveredError(", ".join(f"{tp.topic}/{tp.partition}@{stuck[tp]} does not come" for tp in again))
+            self._gone_back.update(stuck)
+            log.warning("messages do not come, reading goes back", **self.standing())
+            await self._app.consumer.seek_wait({tp: read[tp] for tp in stuck})
+        return not left
 
     def resume(self) -> None:
         """Read on where enough was read ahead."""
@@ -110,8 +131,9 @@ class Reader:
         return self._tp(at) in self._app.consumer.assignment() and self._read_to_end(self._tp(at))
 
     def _read_to_end(self, tp: TP) -> bool:
-        newest, read = self._app.consumer.highwater(tp), self._next.get(tp)
-        return newest is not None and read is not None and read >= newest
+        consumer: Any = self._app.consumer
+        newest, read = consumer.highwater(tp), self._next.get(tp)
+        return newest is not None and read is not None and (read >= newest or consumer.past_gap(tp, read) >= newest)
 
     def idle(self) -> bool:
         """Whether everything that is there was read and taken."""
@@ -128,12 +150,12 @@ class Reader:
 
     def standing(self) -> dict[str, object]:
         """Where reading stands, for the log of a worker in which nothing moves."""
-        consumer = self._app.consumer
+        consumer: Any = self._app.consumer
         left = {f"{tp.topic}/{tp.partition}": (self._next.get(tp), consumer.highwater(tp)) for tp in self._own()}
         return {
             "rebuilt": self.active, "waiting": len(self.waiting), "next_and_end": left, "passed_over": self.passed_over,
-            "paused": sorted(self._paused), "flow": getattr(consumer, "flow_active", None), "recovering": self._app.in_recovery,
-            "fetched": sorted(f"{tp.topic}/{tp.partition}" for tp in consumer._get_active_partitions()),  # type: ignore[attr-defined]
+            "paused": sorted(self._paused), "flow": consumer.flow_active, "recovering": self._app.in_recovery,
+            "fetched": sorted(f"{tp.topic}/{tp.partition}" for tp in consumer._get_active_partitions()),
         }  # fmt: skip
 
     def done(self, message: Arrived) -> None:

@@ -7,7 +7,6 @@ complete step left off.
 """
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,10 +17,13 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import IllegalStateError
 
+from earlywarning.core.casework import Verdict
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.kafka.application import make_app
 from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.kafka.feedback import VerdictMessage, follow_verdicts
 from earlywarning.runtimes.kafka.health import serve_health
 from earlywarning.runtimes.kafka.messages import Arrived
 from earlywarning.runtimes.kafka.municipality import Municipality, Step
@@ -29,12 +31,8 @@ from earlywarning.runtimes.kafka.outlet import Outlet, wait_for_all
 from earlywarning.runtimes.kafka.passing import UNKNOWN, Parcel, forwarded, refused, unknown_municipality
 from earlywarning.runtimes.kafka.published import PublishedSettings, follow_settings
 from earlywarning.runtimes.kafka.reading import Reader
-from earlywarning.runtimes.kafka.topics import (
-    EVENTS,
-    TABLE,
-    topic_name,
-    topic_problems,
-)
+from earlywarning.runtimes.kafka.topics import EVENTS, TABLE, topic_name, topic_problems
+from earlywarning.runtimes.kafka.watching import END_FAULT, Watchdog, end
 from earlywarning.runtimes.taking import measure_events, newest_recorded, standing
 from earlywarning.settings import ClusterSettings
 
@@ -45,16 +43,6 @@ MOST_BUFFERED = 1_000  # records in the producer's buffer; Faust's own 100 holds
 LOOK = 0.02  # seconds between looks at a topic whose end must be known
 TICK = 10.0  # seconds between looks at the wall clock
 PUBLISH = 1.0  # seconds between publications of changed pages
-STALLED = 120.0  # seconds without progress, while messages wait, after which the process ends
-SUSPENDED = 0.8  # of the session's timeout: who was away for longer may have a successor, and writes nothing more
-
-END_FAULT, END_STALLED, END_SUSPENDED = 70, 75, 76  # exit codes
-
-
-def end(code: int, why: str, **more: object) -> None:
-    """End the process now, without telling the group anything more."""
-    log.error(why, **more)
-    os._exit(code)
 
 
 class Worker:
@@ -73,19 +61,20 @@ class Worker:
         self._shown: dict[str, tuple[int | None, int | None, str]] = {}  # of which the standing is shown
         self._settings_known = asyncio.Event()
         self._changed: deque[str] = deque()
+        self._verdicts: dict[str, list[Verdict]] = {}
+        self._explained: deque[str] = deque()  # municipalities of which verdicts have come since
         self._keys: dict[str, set[bytes]] = {}
         self._generation = 0
         self._engines = ThreadPoolExecutor(1, thread_name_prefix="engines")
         self._in_flight: asyncio.Queue[tuple[int, Awaitable[Any], list[Arrived]]] = asyncio.Queue(MOST_IN_FLIGHT)
-        self._pulse: float | None = None  # when the event loop was last seen to move
-        self._progress = time.monotonic()
+        self.watchdog = Watchdog(self.reader, self._in_flight.qsize, float(self.app.conf.broker_session_timeout))
         self._wire()
 
     def _wire(self) -> None:
         names = [topic_name(self.cluster.kafka, topic) for topic in EVENTS]
         source = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self.app.agent(source, concurrency=1, name="events")(self._read)
-        for task in (self._work, self._settle, self._watch, self._follow, self._serve):
+        for task in (self._work, self._settle, self.watchdog.watch, self.watchdog.look, self._follow, self._listen, self._serve):
             self.app.task(self._guarded(task))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.table.on_recover(self._recovered)
@@ -128,7 +117,14 @@ class Worker:
 
     async def _recovered(self) -> None:
         """The table holds the state of the partitions that are this worker's now."""
-        own = await self.reader.start()
+        try:
+            own = await self.reader.start()
+        except IllegalStateError:  # partitions were taken away again meanwhile
+            return
+        except Exception as error:  # noqa: BLE001  # as in `_guarded`: Faust would go on, and nothing would be taken
+            end(END_FAULT, "the worker ends", task="recovered", error=f"{type(error).__name__}: {error}")
+        if own is None:
+            return
         self._keys.clear()
         for key in list(self.table.data):
             municipality = _municipality(key)
@@ -136,7 +132,7 @@ class Worker:
                 self._keys.setdefault(municipality, set()).add(key)
             else:
                 del self.table.data[key]
-        self._progress = time.monotonic()
+        self.watchdog.moved()
         self._wake.set()
         log.info("state is there", partitions=sorted(own), municipalities=len(self._keys))
 
@@ -149,6 +145,8 @@ class Worker:
         while True:
             while self._changed:
                 await self._configure(self._changed.popleft())
+            while self._explained:
+                await self._heed(self._explained.popleft())
             worked = self.reader.active and await self._take()
             now = time.monotonic()
             if self.reader.active and now - ticked > TICK and self.cluster.kafka.clock == "wall":
@@ -213,6 +211,8 @@ class Worker:
             made = await self._in_thread(lambda: Municipality.restore(settings, records, datetime.now(UTC)))
             self.open[code] = made
             self.metrics.rebuild.observe(time.monotonic() - begun)
+            if code in self._verdicts:
+                self._explained.append(code)
             self.metrics.show_newest(newest_recorded(made.engine))
             self._show_standing(code)
             await self.outlet.hand_on(made, list(made.journal.entry.outgoing))
@@ -231,6 +231,14 @@ class Worker:
             self.published.refuse(code)
             log.error("settings refused", municipality=code, problem=str(error))
             self.published.of[code] = municipality.settings
+
+    async def _heed(self, code: str) -> None:
+        """Have an engine heed what the group has explained; one that is not there yet does when it is rebuilt."""
+        municipality, generation = self.open.get(code), self._generation
+        if municipality is not None and self.reader.active:
+            step = await self._in_thread(partial(municipality.heed, list(self._verdicts[code])))
+            if step is not None:
+                await self._keep(generation, code, municipality, [step], [])
 
     async def _tick(self) -> None:
         """Close days that are over by the wall clock, of all of whom nothing waits to be read."""
@@ -257,7 +265,7 @@ class Worker:
         """Write what steps have changed; what they send goes out, and their messages are done with, when that is kept."""
         if generation != self._generation or self.open.get(code) is not municipality:
             return  # the partition is another worker's now, which takes the messages again
-        self._not_suspended()
+        self.watchdog.not_suspended()
         partition = self.outlet.partition(code)
         for step in steps:
             written = []
@@ -286,7 +294,7 @@ class Worker:
         while True:
             generation, kept, messages = await self._in_flight.get()
             await kept
-            self._progress = time.monotonic()
+            self.watchdog.moved()
             if generation == self._generation:
                 for message in messages:
                     self.reader.done(message)
@@ -301,25 +309,7 @@ class Worker:
             pages, clock = municipality.unsent_pages(), municipality.clock()
             await self._in_flight.put((self._generation, self.outlet.publish(code, municipality, pages, clock), []))
 
-    # ---- watching over itself -------------------------------------------------------------------------------------
-
-    def _not_suspended(self) -> None:
-        now = time.monotonic()
-        if self._pulse is not None and now - self._pulse > SUSPENDED * self.app.conf.broker_session_timeout:
-            end(END_SUSPENDED, "the process was suspended for longer than its session lasts", seconds=round(now - self._pulse, 1))
-        if self._pulse is not None:
-            self._pulse = now
-
-    async def _watch(self) -> None:
-        """Beat, and end a process in which nothing moves while messages wait."""
-        self._pulse = time.monotonic()
-        while True:
-            await asyncio.sleep(0.5)
-            self._not_suspended()
-            if self.reader.idle() and self._in_flight.empty():
-                self._progress = time.monotonic()
-            elif time.monotonic() - self._progress > STALLED:
-                end(END_STALLED, "nothing moves", **self.reader.standing(), in_flight=self._in_flight.qsize())
+    # ---- beside the work ------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         async def changed(code: str) -> None:
@@ -327,6 +317,14 @@ class Worker:
             self._wake.set()
 
         await follow_settings(self.cluster, self.published, self._settings_known.set, changed)
+
+    async def _listen(self) -> None:
+        async def heard(said: VerdictMessage) -> None:
+            self._verdicts.setdefault(said.municipality, []).append(said.verdict)
+            self._explained.append(said.municipality)
+            self._wake.set()
+
+        await follow_verdicts(self.cluster, heard)
 
     async def _serve(self) -> None:
         k = self.cluster.kafka

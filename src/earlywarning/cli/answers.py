@@ -1,0 +1,129 @@
+"""Commands for the group's answers: answer an alert, and what the answers tell."""
+
+import getpass
+import json
+import uuid
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from earlywarning.cli.place import OperatorError, load
+from earlywarning.core.casework import Answer, Casework
+from earlywarning.core.learning import FEWEST, Precision, Rate, Recommendation, Waiting
+from earlywarning.locale import Language, Names
+from earlywarning.locale.catalogue import number_words, share_words, text
+from earlywarning.runtimes.answering import Answering
+from earlywarning.runtimes.assembly import area_register, category_tree
+from earlywarning.runtimes.learned import learned
+from earlywarning.settings import Settings
+from earlywarning.store import Store
+
+_PATIENCE = 30.0  # seconds
+
+
+def answer_alert(settings_file: Path | None, to: str, fields: dict[str, Any], language: Language | None) -> None:
+    """Send an answer to a running service, or put it into the store where none runs."""
+    settings = load(settings_file)
+    words = language or settings.municipality.language
+    given = {k: v for k, v in fields.items() if v not in (None, "")}
+    given = {"answer_id": uuid.uuid4().hex, "actor": getpass.getuser(), **given}
+    if to:
+        case = _sent(to, given)
+    else:
+        try:
+            said = msgspec.convert({**given, "at": datetime.now(UTC)}, Answer)
+        except msgspec.ValidationError as error:
+            raise OperatorError(f"this is no answer: {error}") from error
+        with Store.open(settings.store_url, writer=True) as store:
+            case = Answering(store).take(said, settings.municipality.code)
+    print(text(words, "thanks", "answer", stage=text(words, case.stage, "stage")))
+
+
+def _sent(to: str, given: dict[str, Any]) -> Casework:
+    alert_id = given.pop("alert_id")
+    url = f"{to.rstrip('/')}/v1/alerts/{alert_id}/answers"
+    try:
+        response = httpx.post(url, content=msgspec.json.encode(given), timeout=_PATIENCE)
+        body = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise OperatorError(f"{to} did not answer ({type(error).__name__}); is the service running?") from error
+    if response.status_code != 200:
+        raise OperatorError(str(body.get("problem", response.status_code)))
+    return msgspec.convert(body["casework"], Casework)
+
+
+def show_learning(
+    settings_file: Path | None, since: date | None, form: Literal["table", "json"], language: Language | None
+) -> None:
+    """What the answers tell."""
+    settings = load(settings_file)
+    words = language or settings.municipality.language
+    with Store.open(settings.store_url) as store:
+        told = learned(store, settings, since)
+    if form == "json":
+        print(json.dumps(msgspec.to_builtins(told), indent=1, ensure_ascii=False))
+        return
+    _print(told, settings, words)
+
+
+def _print(told: dict[str, Any], settings: Settings, language: Language) -> None:
+    def t(key: str, **values: object) -> str:
+        return text(language, key, "learning", **values)
+
+    def n(value: float) -> str:
+        return number_words(value, language)
+
+    console = Console(highlight=False)
+    names = Names.from_registers(area_register(settings), category_tree(settings))
+    called = {
+        "tendency": lambda key: text(language, key, "label"), "area": lambda key: names.area(key, language),
+        "category": lambda key: names.category(key, language), "settings": lambda key: key,
+    }  # fmt: skip
+    rate: Rate = told["rate"]
+    waiting: Waiting = told["acknowledged"]
+    console.print(
+        t(
+            "rate",
+            n=rate.alerts,
+            weeks=n(rate.weeks),
+            rate=n(rate.per_week),
+            low=n(rate.low),
+            high=n(rate.high),
+            budget=n(rate.budget),
+        )
+    )
+    console.print(
+        t("acknowledged", n=waiting.acknowledged, median=n(waiting.median_hours), p90=n(waiting.p90_hours), waiting=waiting.waiting)
+    )
+    advice: Recommendation = told["recommendation"]
+    assessed = max((c.assessed for c in advice.evidence), default=0)
+    if not assessed:
+        console.print(t("empty"))
+    else:
+        for what, rows in told["precision"].items():
+            console.print(_table(t(f"by_{what}"), rows, called[what], language))
+    console.print(t(advice.verdict, budget=n(advice.budget), level=share_words(advice.level, language), n=assessed, least=FEWEST))
+    if advice.verdict != "wait":
+        for c in advice.evidence:
+            console.print("  " + t("candidate", budget=n(c.budget), assessed=c.assessed, confirmed=c.confirmed, missed=c.missed))
+        console.print(t("decide"))
+
+
+def _table(title: str, rows: list[Precision], called: Any, language: Language) -> Table:
+    def t(key: str) -> str:
+        return text(language, key, "learning")
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("", overflow="fold")
+    for heading in ("alerts", "assessed", "confirmed", "known-cause", "false-alarm", "data-fault", "share"):
+        table.add_column(t(heading), justify="right")
+    for r in rows:
+        interval = f"{share_words(r.share, language)} ({share_words(r.low, language)}-{share_words(r.high, language)})"
+        counts = (r.alerts, r.assessed, r.confirmed, r.known_cause, r.false_alarm, r.data_fault)
+        table.add_row(called(r.key), *map(str, counts), interval if r.assessed else "")
+    return table
