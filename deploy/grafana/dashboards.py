@@ -102,7 +102,9 @@ NOTES = Panel(
 HEALTH = Page(
     "service-health",
     Text("Tjänstens hälsa", "Service health"),
-    Text("För den som driver tjänsten. Reglerna om den förklaras i docs/operations.md.", "For operators. Rules: docs/operations.md."),
+    Text(
+        "För den som driver tjänsten. Reglerna om den förklaras i docs/operations.md.", "For operators. Rules: docs/operations.md."
+    ),
     "now-6h",
     [
         Panel(
@@ -202,9 +204,9 @@ HEALTH = Page(
         ),
         Panel(
             LINES,
-            Text("Utgående som väntar", "Messages that wait"),
-            Text("Meddelanden till människor, per kanal.", "Messages to people, by channel."),
-            [(f"sum by (channel) (earlywarning_outbox_waiting{{{JOB}}})", "{{channel}}")],
+            Text("Meddelanden i utkorgen", "Messages in the outbox"),
+            Text("De som väntar, och de som gavs upp, per kanal.", "Those that wait, and those given up, by channel."),
+            [(f"sum by (channel, state) (earlywarning_outbox_messages{{{JOB}}})", "{{channel}} {{state}}")],
         ),
         Panel(
             LINES,
@@ -219,6 +221,15 @@ HEALTH = Page(
             Text("Leveranser per dygn", "Deliveries a day"),
             Text("Efter kanal och utfall.", "By channel and outcome."),
             [(f"sum by (channel, outcome) (increase(earlywarning_deliveries_total{{{JOB}}}[1d]))", "{{channel}} {{outcome}}")],
+        ),
+        Panel(
+            LINES,
+            Text("Kanaler som vilar", "Channels that rest"),
+            Text(
+                "1: kanalen har felat så ofta att den får vila; half-open: den prövas.",
+                "1: the channel failed so often that it rests; half-open: it is tried.",
+            ),
+            [(f'max by (channel, state) (earlywarning_channel_breaker{{{JOB}, state!="closed"}})', "{{channel}} {{state}}")],
         ),
         Panel(
             LINES,

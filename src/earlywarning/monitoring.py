@@ -128,13 +128,16 @@ class Metrics:
             registry=own,
         )
         self.messages = Counter(
-            "earlywarning_messages", "Attempts to deliver messages: delivered, failed, dead.", ["channel", "outcome"], registry=own
+            "earlywarning_deliveries",
+            "Attempts to deliver messages: delivered, failed, dead.",
+            ["channel", "outcome"],
+            registry=own,
         )
         self.messages_kept = Gauge(
-            "earlywarning_messages_kept", "Messages of the outbox: waiting, dead.", ["channel", "state"], registry=own
+            "earlywarning_outbox_messages", "Messages of the outbox: waiting, dead.", ["channel", "state"], registry=own
         )
         self.oldest_message = Gauge(
-            "earlywarning_oldest_message_age_seconds",
+            "earlywarning_outbox_oldest_seconds",
             "How long the oldest message that is due has waited.",
             ["channel"],
             registry=own,

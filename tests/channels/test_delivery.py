@@ -20,7 +20,7 @@ def test_what_waits_is_delivered_with_its_key(post: Post, receiver: HttpReceiver
     post.start(hook=hook())
     until(lambda: post.states() == ["delivered"] * 20)
     assert sorted(receiver.all_keys()) == sorted(w.message.key for w in post.all())
-    assert post.value("earlywarning_messages_total", channel="hook", outcome="delivered") == 20
+    assert post.value("earlywarning_deliveries_total", channel="hook", outcome="delivered") == 20
 
 
 @pytest.mark.parametrize("trouble", [500, 503, 429, 408, "reset", "hang"])
@@ -32,7 +32,7 @@ def test_trouble_is_tried_again_with_the_same_key(post: Post, receiver: HttpRece
     assert len(receiver.all_keys()) == 3
     assert len(set(receiver.all_keys())) == 1
     assert post.all()[0].attempts == 3
-    assert post.value("earlywarning_messages_total", channel="hook", outcome="failed") == 2
+    assert post.value("earlywarning_deliveries_total", channel="hook", outcome="failed") == 2
 
 
 @pytest.mark.parametrize("refusal", [400, 404, 410, 422, 301])
@@ -112,15 +112,15 @@ def test_a_channel_that_fails_rests_and_is_tried_with_one_message_until_it_is_we
     until(lambda: len(receiver.got) == 4)
     delivery.show_state()
     assert post.value("earlywarning_channel_breaker", channel="hook", state="open") == 1
-    assert post.value("earlywarning_messages_kept", channel="hook", state="waiting") == 50
-    assert post.value("earlywarning_oldest_message_age_seconds", channel="hook") > 0
+    assert post.value("earlywarning_outbox_messages", channel="hook", state="waiting") == 50
+    assert post.value("earlywarning_outbox_oldest_seconds", channel="hook") > 0
     until(lambda: len(receiver.got) == 5)  # half-open: one
     until(lambda: len(receiver.got) == 6)  # and again after another rest
     receiver.answer = lambda got: 200
     until(lambda: post.states() == ["delivered"] * 50)
     delivery.show_state()
     assert post.value("earlywarning_channel_breaker", channel="hook", state="closed") == 1
-    assert post.value("earlywarning_oldest_message_age_seconds", channel="hook") == 0
+    assert post.value("earlywarning_outbox_oldest_seconds", channel="hook") == 0
 
 
 def test_a_receiver_that_asks_for_time_is_left_alone_for_it(post: Post, receiver: HttpReceiver, hook: Hook) -> None:
@@ -149,7 +149,7 @@ def test_messages_for_a_channel_that_does_not_exist_are_given_up_and_say_what_to
     until(lambda: post.states() == ["dead", "delivered"])
     assert "there is no channel 'pigeon' in the settings; add [channels.pigeon]" in post.all()[0].problem
     delivery.show_state()
-    assert post.value("earlywarning_messages_kept", channel="unknown", state="dead") == 1
+    assert post.value("earlywarning_outbox_messages", channel="unknown", state="dead") == 1
 
 
 def test_a_message_that_cannot_be_read_holds_up_no_other(post: Post, receiver: HttpReceiver, hook: Hook) -> None:

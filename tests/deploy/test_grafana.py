@@ -27,16 +27,14 @@ from tests.web.conftest import Running, body, write_town
 FOLDER = DEPLOY / "grafana"
 LANGUAGES = ("sv", "en")
 FILES = sorted(FOLDER.glob("*/*.json"))
-# Of the outbox and of node_exporter, as they name them; the rest is the service's own.
+# Of node_exporter, as it names them; the rest is the service's own.
 NEIGHBOURS = """
-earlywarning_outbox_waiting{channel="mail"} 2
-earlywarning_outbox_oldest_seconds{channel="mail"} 40
-earlywarning_deliveries_total{channel="mail",outcome="delivered"} 7
 node_filesystem_avail_bytes{fstype="ext4",mountpoint="/"} 60
 node_filesystem_size_bytes{fstype="ext4",mountpoint="/"} 100
 """
 ELSEWHERE = {
-    "earlywarning_outbox_waiting", "earlywarning_outbox_oldest_seconds", "earlywarning_deliveries_total",
+    "earlywarning_outbox_messages", "earlywarning_outbox_oldest_seconds", "earlywarning_deliveries_total",
+    "earlywarning_channel_breaker",
     "node_filesystem_avail_bytes", "node_filesystem_size_bytes", "earlywarning_kafka_lag_messages",
     "earlywarning_police_feed_polls_total", "earlywarning_data_notes_total",
 }  # fmt: skip
@@ -136,6 +134,10 @@ def elsewhere() -> Iterator[str]:
         metrics.lag.labels(topic).set(3)
     metrics.polls.labels("ok").inc(3)
     metrics.data_notes.labels("burst").inc()
+    metrics.messages.labels("mail", "delivered").inc(7)
+    metrics.messages_kept.labels("mail", "waiting").set(2)
+    metrics.oldest_message.labels("mail").set(40)
+    metrics.breaker.labels("mail", "open").set(1)
     _Page.content = metrics.page()[0] + NEIGHBOURS.encode()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
