@@ -65,7 +65,15 @@ def form(client: Client, page: str, **fields: str) -> dict[str, str]:
 
 
 def path_of(key: str, alert_id: str) -> str:
-    filled = {"alert_id": alert_id, "kind": "incident", "token": "x", "name": "page.css", "code": "A0", "secret": "x"}
+    filled = {
+        "alert_id": alert_id,
+        "kind": "incident",
+        "token": "x",
+        "name": "page.css",
+        "code": "A0",
+        "secret": "x",
+        "mute_id": "m-0",
+    }
     return re.sub(r"\{(\w+):str\}", lambda m: filled[m.group(1)], key.split(" ", 1)[1])
 
 
