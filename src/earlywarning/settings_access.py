@@ -13,7 +13,9 @@ class Access(Section, frozen=True, kw_only=True):
     """mode: "open", everybody who reaches the service may do everything, which is refused unless it listens on loopback;
     "accounts", people sign in and suppliers send tokens. idle_minutes, session_hours: when a session ends without and with use.
     set_up_hours: how long the link works by which a person chooses a password. attempts: wrong passwords in a quarter of an
-    hour, of one account or from one address, until further ones are refused.
+    hour, of one account or from one address, until further ones are refused. oidc_issuer: the organisation's OpenID Connect
+    provider, beside passwords; oidc_client_id, oidc_secret_file: as what this service is known there (the secret may be in the
+    environment variable EARLYWARNING_OIDC_SECRET); oidc_claim: which claim is the account's name.
     """
 
     mode: Literal["open", "accounts"] = "open"
@@ -21,6 +23,16 @@ class Access(Section, frozen=True, kw_only=True):
     session_hours: Annotated[int, Meta(ge=1, le=72)] = 10
     set_up_hours: Annotated[int, Meta(ge=1, le=168)] = 48
     attempts: Annotated[int, Meta(ge=3, le=100)] = 8
+    oidc_issuer: Annotated[
+        str,
+        Meta(
+            pattern="^(https://[^\\s@?#]+|http://(127\\.0\\.0\\.1|localhost)(:[0-9]+)?)?$",
+            description="an https address, as the provider writes it itself",
+        ),
+    ] = ""
+    oidc_client_id: str = ""
+    oidc_secret_file: str = ""
+    oidc_claim: Annotated[str, Meta(min_length=1)] = "preferred_username"
 
 
 def open_problem(mode: str, host: str) -> str:

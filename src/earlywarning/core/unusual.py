@@ -26,15 +26,13 @@ _MOST = 8.0  # times as spread as Poisson: beyond it is a change, no spread
 class Unusual(NamedTuple):
     """Of each series and last day, (days, series) all.
 
-    observed: events in the window. expected: that were to be recorded by then, NaN without reference. low, high: nineteen of
-    twenty such windows lie within, both included. step: -3 (far fewer) .. 0 (as usual) .. 3 (far more). years: earlier years
-    in the comparison, (days,).
+    observed: events in the window. expected: that were to be recorded by then, NaN without reference; dispersion: variance over
+    mean of what is foreseen. step: -3 (far fewer) .. 0 (as usual) .. 3 (far more). years: earlier years in the comparison, (days,).
     """
 
     observed: Floats
     expected: Floats
-    low: Floats
-    high: Floats
+    dispersion: Floats
     step: NDArray[np.int8]
     years: Ints
 
@@ -72,9 +70,14 @@ def unusual(daily: Floats, first_day: int, days: Ints, window: int, years: int, 
         dispersion = _dispersion(spread, found) * (1 + 1 / alone[:, None])
     expected = expected * (1.0 if share is None else share[:, None])
     step = _steps(observed, expected, dispersion)
-    low, high = quantile(0.975, expected, dispersion), quantile(0.025, expected, dispersion)
     reached = real.reshape(len(days), years, -1).any(axis=2).sum(axis=1)
-    return Unusual(observed, expected, low, high, step, np.asarray(reached, dtype=np.int64))
+    return Unusual(observed, expected, dispersion, step, np.asarray(reached, dtype=np.int64))
+
+
+def usual_range(found: Unusual, column: int | slice, days: slice) -> tuple[Floats, Floats]:
+    """Between which counts, both included, nineteen of twenty windows lie, of some columns and days."""
+    expected, dispersion = found.expected[days, column], found.dispersion[days, column]
+    return quantile(0.975, expected, dispersion), quantile(0.025, expected, dispersion)
 
 
 def _dispersion(spread: Floats, found: Floats) -> Floats:

@@ -64,6 +64,8 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "GET /sign-in": ("anyone", "filtered"),
     "POST /sign-in": ("anyone", "filtered"),
     "POST /sign-out": ("anyone", "filtered"),
+    "GET /sign-in/provider": ("anyone", "filtered"),
+    "GET /sign-in/return": ("anyone", "filtered"),
     "GET /set-up/{secret:str}": ("anyone", "filtered"),
     "POST /set-up/{secret:str}": ("anyone", "filtered"),
     "GET /picture": ("reader", "filtered"),

@@ -336,7 +336,7 @@ def make_app(service: Front) -> Litestar:
         exception_handlers={Exception: refused},
         guards=[guard],
         middleware=[no_sniffing, Recognition],
-        compression_config=CompressionConfig(backend="gzip", exclude=["/live", "/static"]),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/live", "/static"]),
         request_max_body_size=service.settings.service.max_body_megabytes << 20,
     )  # fmt: skip
     check_table(app)

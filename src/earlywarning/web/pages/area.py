@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.events import KINDS
 from earlywarning.core.known_events import Question, below, recorded_share
-from earlywarning.core.unusual import YEAR
+from earlywarning.core.unusual import YEAR, usual_range
 from earlywarning.locale import Names, headline
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.front import Front
@@ -42,6 +42,7 @@ def area_page(request: Asking, state: State, code: str) -> Response[bytes]:
     column = column_of(register, code)
     days = np.arange(max(look.day - _SHOWN + 1, look.oldest), look.day + 1)
     found = compared(events, look, column, tree, days, look.window)
+    low, high = usual_range(found, 0, slice(None))
     back = []
     for years in (1, 2):
         before = days - years * YEAR
@@ -64,11 +65,11 @@ def area_page(request: Asking, state: State, code: str) -> Response[bytes]:
     special = [(max(n.first - int(days[0]), 0), min(n.last, look.day) - int(days[0]), n.names[side] or n.kind[side]) for n in notes]
     asked = Question(column, below(tree, look.category), look.kind, look.origins, look.known_on)
     chart = chart_of(
-        [date_of(d) for d in days.tolist()], found.observed[:, 0], found.expected[:, 0], found.low[:, 0], found.high[:, 0], back,
+        [date_of(d) for d in days.tolist()], found.observed[:, 0], found.expected[:, 0], low, high, back,
         alarms, special, _unfinished(recorded_share(events, asked), look.known_on - look.day, look.window),
     )  # fmt: skip
     rows = [
-        (date_of(d), found.observed[i, 0], found.expected[i, 0], found.low[i, 0], found.high[i, 0], int(found.step[i, 0]))
+        (date_of(d), found.observed[i, 0], found.expected[i, 0], low[i], high[i], int(found.step[i, 0]))
         for i, d in reversed(list(enumerate(days.tolist())))
         if (look.day - d) % look.window == 0 and (look.day - d) // look.window < 30
     ]  # fmt: skip
@@ -84,8 +85,8 @@ def area_page(request: Asking, state: State, code: str) -> Response[bytes]:
         newest=date_of(look.newest), oldest=date_of(look.oldest), index=index,
         neighbours=[(register.codes[n], register.names[n]) for n in register.neighbours[index]
                     if visible(request.user, register.codes[n])],
-        observed=float(found.observed[-1, 0]), expected=float(found.expected[-1, 0]), low=float(found.low[-1, 0]),
-        high=float(found.high[-1, 0]), step=int(found.step[-1, 0]), first_date=_first(look.date, look.window),
+        observed=float(found.observed[-1, 0]), expected=float(found.expected[-1, 0]), low=float(low[-1]),
+        high=float(high[-1]), step=int(found.step[-1, 0]), first_date=_first(look.date, look.window),
     )  # fmt: skip
 
 

@@ -138,26 +138,38 @@ class Words:
         return str(format_datetime(at.astimezone(self._zone), "d MMM y HH:mm", locale=_LOCALE[self.language]))
 
 
+def part(request: Asking, template: str, **values: Any) -> Markup:
+    """A part of a page, the same for every visitor who sees the same."""
+    return Markup(_environment.get_template(template).render(**_around(request), **values))  # noqa: S704  # a template escapes
+
+
+def _around(request: Asking) -> dict[str, Any]:
+    """What every template works with: texts, links, language."""
+    service: Front = request.app.state.service
+    language, root = language_of(request), root_of(request)
+
+    def link(path: str, **query: object) -> str:
+        given = [(k, str(v)) for k, v in query.items() if v not in (None, "")]
+        return f"{root}{path}" + (f"?{urlencode(given)}" if given else "")
+
+    words = Words(language, service.settings.municipality.timezone)
+    return {"t": words, "link": link, "language": language, "municipality": service.register.names[0]}
+
+
 def render(
     request: Asking, template: str, *, status: int = 200, cookies: list[Cookie] | None = None, **values: Any
 ) -> Response[bytes]:
     """A page as a response."""
     service: Front = request.app.state.service
     visitor = request.user
-    language = language_of(request)
-    root = root_of(request)
-    words = Words(language, service.settings.municipality.timezone)
+    around = _around(request)
+    language, root = around["language"], root_of(request)
     other: Language = "en" if language == "sv" else "sv"
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "language"]
-
-    def link(path: str, **query: object) -> str:
-        given = [(k, str(v)) for k, v in query.items() if v not in (None, "")]
-        return f"{root}{path}" + (f"?{urlencode(given)}" if given else "")
-
     page = _environment.get_template(template).render(
-        t=words, link=link, language=language, other=other, visitor=visitor, municipality=service.register.names[0],
+        **around, other=other, visitor=visitor, mode=service.settings.access.mode,
+        provider=bool(service.settings.access.oidc_issuer),
         other_address=f"{root}{request.scope['path']}?{urlencode([*kept, ('language', other)])}",
-        mode=service.settings.access.mode,
         **{name: f"{root}/static/{file}?v={STATIC[file].version}" for name, file in _LINKED.items()},
         csrf=Markup('<input type="hidden" name="csrf" value="{}">').format(visitor.csrf),
         **{"here": "", **values},

@@ -1,12 +1,15 @@
 """What a visitor looks at: level, category, kind of source, window and day, as the address says; and the counts for it."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from datetime import date
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 from litestar.datastructures import State
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from earlywarning.core.alert_record import Alert
@@ -23,6 +26,7 @@ from earlywarning.web.drawing.outlines import Town, town_of
 from earlywarning.web.pages.frame import Asking
 
 WINDOWS = (1, 7, 28)
+_BODIES = 64  # drawn parts of pages that are kept, some 120 kB each
 _OLDEST_ALERT = 200  # days: an alert does not stay open for longer
 
 
@@ -68,6 +72,19 @@ class Drawn:
     def __init__(self, service: Front) -> None:
         self.known = Known(service)
         self._town: tuple[AreaRegister, Town | None] | None = None
+        self._bodies: OrderedDict[Hashable, tuple[tuple[object, ...], Markup]] = OrderedDict()
+        self._lock = Lock()
+
+    def body(self, key: Hashable, made_of: tuple[object, ...], draw: Callable[[], Markup]) -> Markup:
+        """A drawn part of a page, drawn anew when one of the values that it is made of is another one."""
+        with self._lock:
+            kept = self._bodies.get(key)
+            if kept is None or any(a is not b for a, b in zip(kept[0], made_of, strict=True)):
+                self._bodies[key] = kept = (made_of, draw())
+            self._bodies.move_to_end(key)
+            while len(self._bodies) > _BODIES:
+                self._bodies.popitem(last=False)
+            return kept[1]
 
     def town(self, register: AreaRegister) -> Town | None:
         """The map; drawn anew when the register has changed."""

@@ -6,19 +6,20 @@ from typing import NamedTuple
 import numpy as np
 from litestar import Response, get
 from litestar.datastructures import State
+from markupsafe import Markup
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import KINDS
-from earlywarning.core.unusual import Unusual
+from earlywarning.core.unusual import Unusual, usual_range
 from earlywarning.locale import Names, headline
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.front import Front
 from earlywarning.web.access import Visitor
 from earlywarning.web.drawing.lanes import Lanes, lanes_of
-from earlywarning.web.pages.frame import Asking, Words, language_of, render
-from earlywarning.web.pages.looking import WINDOWS, Look, alerts_then, columns_at, compared, drawn_of, look_of
+from earlywarning.web.pages.frame import Asking, Words, language_of, part, render, root_of
+from earlywarning.web.pages.looking import WINDOWS, Drawn, Look, alerts_then, columns_at, compared, drawn_of, look_of
 
 _LANE_DAYS = 42
 
@@ -47,46 +48,51 @@ def picture_page(request: Asking, state: State) -> Response[bytes]:
     if look is None:
         return render(request, "picture_empty.html", here="picture")
     visitor, language = request.user, language_of(request)
+    alerts = alerts_then(service, look, visitor)
+    everything = "all" in request.query_params
+    # Readers mostly look at the same picture: it is drawn once for all of them, until something in it changes.
+    told = tuple((a.alert_id, a.updated_on, a.observed) for a in alerts)
+    key = (look, language, root_of(request), visitor.areas if visitor.limited else None, everything, told)
+    body = drawn.body(key, (events, service.register, service.tree), lambda: _body(request, service, drawn, look, alerts))
+    return render(request, "picture.html", here="picture", body=body)
+
+
+def _body(request: Asking, service: Front, drawn: Drawn, look: Look, alerts: list[Alert]) -> Markup:
+    events, visitor, language = drawn.known.events(), request.user, language_of(request)
+    everything = "all" in request.query_params
     words = Words(language, service.settings.municipality.timezone)
     names = Names.from_registers(service.register, service.tree)
     areas, column = columns_at(service.register, look.level, visitor)
     days = np.arange(max(look.day - _LANE_DAYS + 1, look.oldest), look.day + 1)
     found = compared(events, look, column, service.tree, days, look.window)
     whole = compared(events, look, np.where(column >= 0, 0, -1), service.tree, days, look.window)
-    alerts = alerts_then(service, look, visitor)
     cells = _cells(service, areas.tolist(), found, alerts)
     town = drawn.town(service.register)
-    lanes = _lanes(
-        service, look, words, days.tolist(), cells, found, whole, alerts, names, everything="all" in request.query_params
-    )
-    return render(
-        request, "picture.html", here="picture", look=look, cells=cells, town=town, lanes=lanes,
+    lanes = _lanes(service, look, words, days.tolist(), cells, found, whole, alerts, names, everything=everything)
+    return part(
+        request, "picture_body.html", look=look, cells=cells, town=town, lanes=lanes,
         years=int(found.years[-1]), levels=_levels(service, words), categories=category_choices(service.tree, names, words),
         category_name=names.category(service.tree.codes[look.category], language),
         kinds=[k for i, k in enumerate(KINDS) if i == look.kind or (events.kind == i).any()], windows=WINDOWS,
         alerts=[(a, headline(a, names, language, look.date)) for a in alerts[:12]], alerts_more=max(len(alerts) - 12, 0),
-        query=look.query(service.tree), asked_all="all" in request.query_params, first_date=date_of(look.day - look.window + 1),
+        query=look.query(service.tree), asked_all=everything, first_date=date_of(look.day - look.window + 1),
         newest=date_of(look.newest), oldest=date_of(look.oldest), earlier=_days_around(look), note=service.register.note,
         kind=KINDS[look.kind], summary=_summary(cells),
-    )  # fmt: skip
-
-
-def _cell(place: int, code: str, name: str, found: Unusual, column: int, alerts: int) -> Cell:
-    at = (-1, column)
-    return Cell(
-        place, code, name, float(found.observed[at]), float(found.expected[at]), float(found.low[at]), float(found.high[at]),
-        int(found.step[at]), alerts,
     )  # fmt: skip
 
 
 def _cells(service: Front, areas: list[int], found: Unusual, alerts: list[Alert]) -> list[Cell]:
     register = service.register
     about = [set(a.areas) for a in alerts]
+    low, high = (bound[0] for bound in usual_range(found, slice(None), slice(-1, None)))
     out = []
-    for column, area in enumerate(areas):
-        code = register.codes[area]
-        held = {register.codes[i] for i in np.flatnonzero((register.ancestors == area).any(axis=1)).tolist()}
-        out.append(_cell(area, code, register.names[area], found, column, sum(bool(codes & held) for codes in about)))
+    for i, area in enumerate(areas):
+        held = {register.codes[j] for j in np.flatnonzero((register.ancestors == area).any(axis=1)).tolist()}
+        concerned = sum(bool(codes & held) for codes in about)
+        out.append(
+            Cell(area, register.codes[area], register.names[area], float(found.observed[-1, i]), float(found.expected[-1, i]),
+                 float(low[i]), float(high[i]), int(found.step[-1, i]), concerned)
+        )  # fmt: skip
     return out
 
 

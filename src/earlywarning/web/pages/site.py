@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from earlywarning.locale.pages import page_text
 from earlywarning.web.access import Visitor
 from earlywarning.web.pages.area import area_page
+from earlywarning.web.pages.by_provider import BY_PROVIDER
 from earlywarning.web.pages.case import answer_case, case_page
 from earlywarning.web.pages.entrance import ENTRANCE
 from earlywarning.web.pages.frame import Asking, go, language_of, render, static_file
@@ -54,5 +55,6 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
 
 
 PAGES = (
-    static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page, *ENTRANCE,
+    static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page,
+    *ENTRANCE, *BY_PROVIDER,
 )  # fmt: skip
