@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check lock clean
+.PHONY: run test check lock sbom wheel clean
 
 run: .venv/.runtime
 	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
@@ -51,6 +51,15 @@ lock:
 	.venv-lock/bin/python -c '$(GROUP)' build | $(LOCK) --extra kafka --extra parquet --extra postgresql -o requirements.lock pyproject.toml -
 	.venv-lock/bin/python -c '$(GROUP)' dev | $(LOCK) -o requirements-dev.lock requirements.lock -
 	rm -rf .venv-lock
+
+# What the service is made of, as CycloneDX: every locked dependency with its version and hashes. The same input, the same file.
+sbom: .venv/.development
+	@mkdir -p dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--validate -o dist/earlywarning.cdx.json requirements.lock
+
+wheel: .venv/.development
+	deploy/check_wheel.sh
 
 clean:
 	rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -108,3 +108,14 @@ def postgresql_url() -> Iterator[str]:
                 server.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def debian_program(name: str, package: str) -> str:
+    """The path of a program that a test cannot do without. In CI it must be there; elsewhere the test is left out."""
+    found = shutil.which(name)
+    if found:
+        return found
+    said = f"{name} is not installed; on Debian: apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(said)
+    pytest.skip(said)

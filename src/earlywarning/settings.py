@@ -10,6 +10,9 @@ import msgspec
 from earlywarning.core.calendar import CalendarError, LocalCalendar
 from earlywarning.settings_access import Access
 from earlywarning.settings_answers import Answers
+from earlywarning.settings_channels import AnyChannel, read_channels
+from earlywarning.settings_disclosure import Disclosure
+from earlywarning.settings_routing import Meeting, Recipient, Reporter, Routing, routing_problems
 from earlywarning.settings_sections import (
     Alerts,
     Budget,
@@ -45,6 +48,7 @@ __all__ = [
     "CalendarEvent",
     "ClusterSettings",
     "Detection",
+    "Disclosure",
     "Events",
     "Kafka",
     "Language",
@@ -91,6 +95,12 @@ class Settings(Section, frozen=True, kw_only=True):
     mappings: dict[str, Mapping] = msgspec.field(default_factory=dict)
     police_feed: PoliceFeed = PoliceFeed()
     kafka: Kafka = Kafka()
+    meeting: Meeting = Meeting()
+    routing: Routing = Routing()
+    recipients: dict[str, Recipient] = msgspec.field(default_factory=dict)
+    reporters: dict[str, Reporter] = msgspec.field(default_factory=dict)
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
+    disclosure: Disclosure = Disclosure()
     text: str = ""
     folder: Path = Path()
 
@@ -114,6 +124,7 @@ class ClusterSettings(Section, frozen=True, kw_only=True):
     kafka: Kafka = Kafka()
     store: StoreSection = StoreSection()
     service: Service = Service()
+    channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     folder: Path = Path()
 
     @property
@@ -145,7 +156,11 @@ _SECTIONS: dict[str, type[Section]] = {
     "calendar": Calendar,
     "police_feed": PoliceFeed,
     "kafka": Kafka,
+    "meeting": Meeting,
+    "routing": Routing,
+    "disclosure": Disclosure,
 }
+_NAMED: dict[str, type[Section]] = {"recipients": Recipient, "reporters": Reporter}
 
 
 def load_settings(path: Path) -> Settings:
@@ -175,9 +190,10 @@ def load_cluster_settings(path: Path) -> ClusterSettings:
         raise SettingsError([f"cannot be read ({error.strerror})"], str(path)) from error
     except UnicodeDecodeError as error:
         raise SettingsError(["is not UTF-8; save the file as UTF-8"], str(path)) from error
-    known = {*_SECTIONS, "mappings"}
+    known = {*_SECTIONS, *_NAMED, "mappings", "channels"}
     problems = [f"{n}: there is no such section; sections are {', '.join(sorted(known))}" for n in document if n not in known]
-    parts = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts: dict[str, Any] = {n: _section(n, document.get(n, {}), _SECTIONS[n], problems) for n in ("kafka", "store", "service")}
+    parts["channels"] = read_channels(document.get("channels", {}), path.parent, problems, _section)
     if problems:
         raise SettingsError(problems, str(path))
     return ClusterSettings(**parts, folder=path.parent)
@@ -225,12 +241,19 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
     for name, value in {"municipality": {}, **document}.items():
         if name == "mappings":
             parts[name] = _mappings(value, problems)
+        elif name == "channels":
+            parts[name] = read_channels(value, folder, problems, _section)
         elif name == "calendar":
             parts[name] = _calendar(value, problems)
+        elif name in _NAMED:
+            parts[name] = _named(name, value, _NAMED[name], problems)
         elif name in _SECTIONS:
             parts[name] = _section(name, value, _SECTIONS[name], problems)
         else:
-            problems.append(f"{name}: there is no such section; sections are {', '.join([*_SECTIONS, 'mappings'])}")
+            known = [*_SECTIONS, *_NAMED, "mappings", "channels"]
+            problems.append(f"{name}: there is no such section; sections are {', '.join(known)}")
+    recipients, reporters = parts.get("recipients", {}), parts.get("reporters", {})
+    problems += routing_problems(recipients, reporters, parts.get("channels"), document.get("recipients") or ())
     if problems:
         raise SettingsError(problems, file)
     return Settings(**parts, text=text, folder=folder)
@@ -322,6 +345,15 @@ def _country_problem(country: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _named(key: str, value: Any, kind: type[Section], problems: list[str]) -> dict[str, Any]:
+    """Sections below one, by name; those that are wrong in themselves are left out."""
+    if not isinstance(value, dict):
+        problems.append(f"{key}: must hold a section for each, as in [{key}.coordination]")
+        return {}
+    read = {name: _section(f"{key}.{name}", item, kind, problems) for name, item in value.items()}
+    return {name: one for name, one in read.items() if one is not None}
 
 
 def _mappings(value: Any, problems: list[str]) -> dict[str, Mapping]:

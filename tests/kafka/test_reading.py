@@ -170,7 +170,7 @@ def test_an_idle_worker_lives(cluster: Cluster, town: Path) -> None:
     cluster.publish([town])
     idle = [cluster.start_program(LOSING, "0") for _ in range(2)]
     with pytest.raises(subprocess.TimeoutExpired):
-        idle[0].wait(12)
+        idle[0].wait(9)
     assert [p.poll() for p in idle] == [None, None]
     assert "goes back" not in cluster.log()
 

@@ -1,11 +1,13 @@
 """The service on Kafka as operators, suppliers and coordinators meet it, on a real broker."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from earlywarning import __version__
 from earlywarning.core.pages import decode_page
 from earlywarning.runtimes.kafka.messages import encode_events
 from earlywarning.runtimes.kafka.topics import INCIDENTS, partition_of, topic_name
@@ -117,6 +120,20 @@ def test_what_suppliers_send_is_counted_and_what_cannot_be_is_kept(cluster: Clus
     # By the wall clock, with no further event: the clock stands in today.
     today = int(front.calendar.day_at(datetime.now(UTC)))
     _until(lambda: (store.engine_state(CODE) or (0, 0))[0] == today or None, "today", cluster)
+    # And so the worker says itself, to whoever watches it.
+    (port,) = re.findall(r'"port": (\d+)', cluster.log())
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    opened = int(front.calendar.first_hour(today)) * 3600
+    for name, value in (
+        ('earlywarning_info{clock="wall",runtime="worker",version="' + __version__ + '"}', 1),
+        ("earlywarning_ready", 1),
+        ('earlywarning_kafka_lag_messages{topic="incidents"}', 0),
+        ('earlywarning_engines{state="learning"}', 1),
+        ("earlywarning_clock_day_timestamp_seconds", opened),
+        ("earlywarning_settings_refused", 0),
+    ):
+        found = [float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name + " ")]
+        assert found == [value], name
 
 
 def _rows(cluster: Cluster) -> list[tuple[int]]:
@@ -221,14 +238,15 @@ def test_over_tls_with_a_password_and_not_without_them(tmp_path: Path, town: Pat
     secure = 'security = "sasl_ssl"\nusername = "worker"\npassword_file = "{}"\nca_file = "{}"\nclock = "events"\n'
     cluster = None
     try:
-        wrong = tmp_path / "wrong.toml"
         (tmp_path / "wrong").write_text("guessed")
-        lines = f'[kafka]\nbrokers = "127.0.0.1:{port}"\n'
-        for settings in (secure.format("wrong", "ca.pem"), secure.format("password", "").replace('ca_file = ""\n', ""), ""):
-            wrong.write_text(lines + settings)
-            said = _earlywarning("topics", "check", "--settings", wrong, fine=False)
-            assert "guessed" not in said
-            assert "worker-word" not in said
+        refused = (secure.format("wrong", "ca.pem"), secure.format("password", "").replace('ca_file = ""\n', ""), "")
+        files = [tmp_path / f"wrong{i}.toml" for i in range(len(refused))]
+        for file, settings in zip(files, refused, strict=True):
+            file.write_text(f'[kafka]\nbrokers = "127.0.0.1:{port}"\n{settings}')
+        with ThreadPoolExecutor() as pool:  # each tries for ten seconds
+            for said in pool.map(lambda file: _earlywarning("topics", "check", "--settings", file, fine=False), files):
+                assert "guessed" not in said
+                assert "worker-word" not in said
         cluster = Cluster(tmp_path, f"127.0.0.1:{port}", "tls", secure.format("password", "ca.pem"))
         cluster.publish([town])
         cluster.start_worker()

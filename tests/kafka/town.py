@@ -38,7 +38,8 @@ from earlywarning.runtimes.kafka.topics import (
     group,
     topic_name,
 )
-from earlywarning.runtimes.kafka.worker import END_FAULT, END_STALLED, END_SUSPENDED, PUBLISH
+from earlywarning.runtimes.kafka.watching import END_FAULT, END_STALLED, END_SUSPENDED
+from earlywarning.runtimes.kafka.worker import PUBLISH
 from earlywarning.settings import ClusterSettings, load_cluster_settings, load_settings
 from earlywarning.sources.supply import Supply
 from earlywarning.store import Store
@@ -204,6 +205,12 @@ class Cluster:
         self.workers: list[subprocess.Popen[bytes]] = []
         self._log = (folder / "workers.log").open("ab")
         create_topics(self.settings)
+        self.desk = Desk.open(self.settings)
+        self.desk.start()
+
+    def reopen_desk(self) -> None:
+        """End the desk, and start one in its place."""
+        self.desk.stop()
         self.desk = Desk.open(self.settings)
         self.desk.start()
 

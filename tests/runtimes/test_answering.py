@@ -138,5 +138,5 @@ def test_an_answer_that_cannot_be_kept_leaves_nothing_behind(service: Service, m
         patched.setattr(service.store, "commit", broken)
         with pytest.raises(StoreError):
             service.answer(said(service, "assess", **EXPLAINED))
-    assert Answering(service.store).cases.every(CODE) == []
+    assert {case.revision for case in Answering(service.store).cases.every(CODE)} == {0}
     assert service.engine.tallies.left_out.verdicts == []

@@ -46,12 +46,23 @@ def test_another_municipality_does_not_hold_one_up_and_news_go_before_history() 
     assert [(m.municipality, m.topic) for m in taken] == [("0902", "incidents")]
 
 
-def test_when_reading_has_paused_and_nothing_is_ready_it_goes_on_with_what_is_known() -> None:
+def test_a_topic_that_has_paused_waits_for_the_other_one_that_is_read_on() -> None:
+    """Otherwise the result would depend on which topic's messages happened to be fetched first."""
     waiting = Waiting()
     for offset in range(merging.MOST_WAITING):
         assert not waiting.full(("incidents", 0))
-        waiting.add(message("incidents", offset, float(offset)))
+        waiting.add(message("incidents", offset, 10.0 + offset))
     assert waiting.full(("incidents", 0))
+    assert waiting.ready(lambda _: False, 2) == []
+    waiting.add(message("reports", 0, 5.0))
+    assert _offsets(waiting.ready(lambda _: False, 2)) == [("reports", 0)]
+
+
+def test_when_both_topics_have_paused_and_nothing_is_ready_it_goes_on_with_what_is_known() -> None:
+    waiting = Waiting()
+    for offset in range(merging.MOST_WAITING):
+        waiting.add(message("incidents", offset, float(offset), "0901"))
+        waiting.add(message("reports", offset, 10.0 + offset, "0902"))
     assert _offsets(waiting.ready(lambda _: False, 2)) == [("incidents", 0)]
     assert not waiting.full(("incidents", 0))
 

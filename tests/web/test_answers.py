@@ -71,6 +71,9 @@ def test_an_alert_goes_from_new_to_closed_by_the_api(service: Running) -> None:
     told = service.client.get("/v1/learning").json()
     assert sum(p["confirmed"] for p in told["precision"]["tendency"]) == 1
     assert told["recommendation"]["verdict"] == "wait"
+    tendency = _alerts(service)[0]["tendency"]
+    assert service.metric(f'earlywarning_alerts_assessed{{assessment="confirmed",tendency="{tendency}"}}') == 1
+    assert service.metric('earlywarning_alerts_by_stage{stage="closed"}') == 1
 
 
 def test_what_cannot_be_taken_is_answered_in_words(service: Running) -> None:

@@ -9,8 +9,12 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from earlywarning import __version__
 from earlywarning.cli.access_commands import accounts_app, tokens_app
+from earlywarning.cli.group import answer, briefing, learning
 from earlywarning.cli.model import model_app
+from earlywarning.cli.options import LanguageOption, SettingsFile
 from earlywarning.cli.place import OperatorError
+from earlywarning.cli.plan import plan_app
+from earlywarning.cli.routes import mute_app, routes_app
 
 _OPERATOR = Group.create_ordered("Operators")
 _ANALYST = Group.create_ordered("Coordinators and analysts")
@@ -24,6 +28,10 @@ app = App(
 settings_app = App(name="settings", help="Check, show and compare settings.", group=_OPERATOR)
 letters_app = App(name="dead-letters", help="Refused events: list them, and replay them after mending.", group=_OPERATOR)
 topics_app = App(name="topics", help="The topics of the service on Kafka: make and check them.", group=_OPERATOR)
+channels_app = App(name="channels", help="Where messages go: list the channels, and test one.", group=_OPERATOR)
+outbox_app = App(name="outbox", help="Messages on their way: list them, and have those given up tried again.", group=_OPERATOR)
+app.command(channels_app)
+app.command(outbox_app)
 app.command(settings_app)
 app.command(letters_app)
 app.command(topics_app)
@@ -31,9 +39,11 @@ app.command(accounts_app)
 app.command(tokens_app)
 accounts_app.group = tokens_app.group = (_OPERATOR,)
 app.command(model_app)
-
-SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
-LanguageOption = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]
+for command in (answer, learning, briefing):
+    app.command(command, group=_ANALYST)
+app.command(routes_app)
+app.command(mute_app)
+app.command(plan_app)
 
 
 @app.command(group=_OPERATOR)
@@ -119,8 +129,8 @@ def settings_publish(*files: Path, settings: SettingsFile = None) -> None:
 
 
 @app.command(group=_SUPPLIER)
-def schema(kind: Literal["incident", "report"]) -> None:
-    """Print the JSON Schema of an event."""
+def schema(kind: Literal["incident", "report", "webhook"]) -> None:
+    """Print the JSON Schema of an event, or of the messages that webhooks get."""
     from earlywarning.cli.showing import print_schema  # noqa: PLC0415  # a command loads only what it needs
 
     print_schema(kind)
@@ -191,58 +201,6 @@ def alerts(
     from earlywarning.cli.showing import show_alerts  # noqa: PLC0415  # a command loads only what it needs
 
     show_alerts(settings, alert_id, state, since, until, limit, format, language)
-
-
-@app.command(group=_ANALYST)
-def answer(
-    alert_id: str,
-    action: Literal["acknowledge", "assess", "picture", "cause", "measure", "follow-up", "close", "reopen", "merge", "note"],
-    *,
-    settings: SettingsFile = None,
-    actor: Annotated[str, Parameter(help="Who answers (default: who is logged in).")] = "",
-    assessment: Literal["confirmed", "known-cause", "false-alarm", "data-fault"] | None = None,
-    reason: Annotated[str, Parameter(help="Of an assessment, a closing, a reopening; a wrong one lists those allowed.")] = "",
-    note: Annotated[str, Parameter(help="About places and situations, never about persons.")] = "",
-    situation: str = "",
-    target: str = "",
-    motivation: str = "",
-    cause: Annotated[str, Parameter(help="Of the analysis; a wrong one lists those allowed.")] = "",
-    answers: Annotated[int | None, Parameter(help="The cause, by its number, that a measure answers.")] = None,
-    what: str = "",
-    owner: Annotated[str, Parameter(help="Of a measure: a function or unit.")] = "",
-    begins: date | None = None,
-    due: date | None = None,
-    goal: str = "",
-    measure: Annotated[int | None, Parameter(help="The measure, by its number, that is followed up.")] = None,
-    outcome: str = "",
-    into: Annotated[str, Parameter(help="The alert that this one is part of.")] = "",
-    to: Annotated[str, Parameter(help="A running service, such as http://127.0.0.1:8620; without it, the store.")] = "",
-    language: LanguageOption = None,
-) -> None:
-    """Answer an alert: acknowledge, assess, describe the problem, name causes, decide and follow up measures, close."""
-    from earlywarning.cli.answers import answer_alert  # noqa: PLC0415  # a command loads only what it needs
-
-    picture = {"situation": situation, "target": target, "motivation": motivation}
-    fields = {
-        "alert_id": alert_id, "action": action, "actor": actor, "assessment": assessment, "reason": reason, "note": note,
-        "picture": picture if any(picture.values()) else None, "cause": cause, "answers": answers, "what": what, "owner": owner,
-        "begins": begins, "due": due, "goal": goal, "measure": measure, "outcome": outcome, "into": into,
-    }  # fmt: skip
-    answer_alert(settings, to, fields, language)
-
-
-@app.command(group=_ANALYST)
-def learning(
-    *,
-    settings: SettingsFile = None,
-    since: Annotated[date | None, Parameter(help="Alerts opened since.")] = None,
-    format: Literal["table", "json"] = "table",  # the option's name
-    language: LanguageOption = None,
-) -> None:
-    """What the group's answers tell: precision, time to acknowledge, alerts a week, a recommendation."""
-    from earlywarning.cli.answers import show_learning  # noqa: PLC0415  # a command loads only what it needs
-
-    show_learning(settings, since, format, language)
 
 
 @app.command(group=_ANALYST)
@@ -336,12 +294,59 @@ def settings_diff(old: int | None = None, new: int | None = None, *, settings: S
     diff_versions(settings, old, new)
 
 
+@channels_app.command(name="list")
+def channels_list(*, settings: SettingsFile = None) -> None:
+    """The channels, where each goes, and how many of its messages wait or were given up."""
+    from earlywarning.cli.outbox import list_channels  # noqa: PLC0415  # a command loads only what it needs
+
+    list_channels(settings)
+
+
+@channels_app.command(name="test")
+def channels_test(
+    name: str,
+    *,
+    to: Annotated[str, Parameter(help="A mail address, for mail.")] = "",
+    settings: SettingsFile = None,
+    language: LanguageOption = None,
+) -> None:
+    """Send a test message by a channel at once, and say what happened."""
+    from earlywarning.cli.outbox import try_channel  # noqa: PLC0415  # a command loads only what it needs
+
+    try_channel(settings, name, to, language)
+
+
+@outbox_app.command(name="list")
+def outbox_list(
+    *,
+    settings: SettingsFile = None,
+    state: Annotated[tuple[Literal["waiting", "delivered", "dead", "dropped"], ...], Parameter(negative="")] = (),
+    limit: int | None = 100,
+    format: Literal["table", "json"] = "table",  # the option's name
+) -> None:
+    """Messages, the newest first; without --state, those that wait and those that were given up."""
+    from earlywarning.cli.outbox import list_outbox  # noqa: PLC0415  # a command loads only what it needs
+
+    list_outbox(settings, state, limit, format)
+
+
+@outbox_app.command(name="retry")
+def outbox_retry(
+    *numbers: int,
+    settings: SettingsFile = None,
+    to: Annotated[str, Parameter(help="A running service that is asked to, such as http://127.0.0.1:8620.")] = "",
+) -> None:
+    """Have messages that were given up tried again; without numbers, all of them."""
+    from earlywarning.cli.outbox import retry_outbox  # noqa: PLC0415  # a command loads only what it needs
+
+    retry_outbox(settings, numbers, to)
+
+
 def main() -> None:
     """The installed command."""
-    import structlog  # noqa: PLC0415  # --help need not load it
+    from earlywarning.cli.logs import configure_logs  # noqa: PLC0415  # --help need not load it
 
-    # Logs go to the error stream, so that what a command prints can be piped.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_logs()
     try:
         app(exit_on_error=False, print_error=True)
     except CycloptsError:

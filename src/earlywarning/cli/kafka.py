@@ -119,7 +119,7 @@ def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
         desk.start()
         structlog.get_logger(__name__).info("desk listens", address=address)
         app = make_many(desk.counters, desk.metrics, desk.show_state, lambda: desk.alive, host or cluster.service.host)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
+        config = uvicorn.Config(app, log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10)
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         desk.stop()

@@ -51,7 +51,9 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         gc.freeze()
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")
-        config = uvicorn.Config(make_app(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
+        )
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         service.stop()

@@ -15,18 +15,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from earlywarning.channels.message_json import message_schema
 from earlywarning.cli.place import OperatorError, find_settings, load
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import KINDS, ORIGINS, schema
+from earlywarning.core.kinship import Kinship
 from earlywarning.core.registers import RegisterError
 from earlywarning.core.tabulate import Selection
 from earlywarning.locale import Language, Names, details, headline, label, note_sentence, sentence
 from earlywarning.locale.catalogue import chance_words, day_words, number_words, text
 from earlywarning.runtimes.assembly import area_register, category_tree, make_engine
 from earlywarning.runtimes.queries import ALERT_COLUMNS, alert_row, count_rows, count_table, span
+from earlywarning.runtimes.recipients import recipients_of
 from earlywarning.settings import Settings, SettingsError, diff_settings, flat_settings, load_settings, parse_settings
 from earlywarning.store import Store
 
@@ -34,8 +37,8 @@ _COUNT_COLUMNS = ("day", "area", "category", "kind", "origin", "count")
 
 
 def print_schema(kind: str) -> None:
-    """The JSON Schema of a kind of event."""
-    print(json.dumps(schema(kind), indent=2, ensure_ascii=False))
+    """The JSON Schema of a kind of event, or of what webhooks get."""
+    print(json.dumps(message_schema() if kind == "webhook" else schema(kind), indent=2, ensure_ascii=False))
 
 
 def _registers(settings: Settings) -> tuple[AreaRegister, CategoryTree]:
@@ -262,6 +265,7 @@ def check_settings(file: Path | None) -> None:
     if problems:
         raise SettingsError(problems, str(path))
     engine = make_engine(settings, datetime.now(UTC))
+    recipients_of(settings, Kinship.from_registers(engine.register, engine.tree))
     print(f"{path}: fine. Version {settings.version}; {len(engine.register.codes)} areas, {len(engine.tree.codes)} categories.")
 
 

@@ -153,11 +153,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
 
 
+class Touched(msgspec.Struct, frozen=True):
+    """A priority of the action plan that an alert touches, as it stood when the alert opened, and who is responsible for it."""
+
+    code: str
+    name_sv: str
+    name_en: str
+    responsible: str
+
+
 class Casework(msgspec.Struct, frozen=True, kw_only=True):
     """All that the group has done about an alert. revision: rises by one with each answer that changed anything.
 
     closed_as: reason of the closing. earlier: alerts about the same tendency before this one, the newest first.
-    priorities: codes of the action plan's priorities that it touches. verdicts: what its answers said to the baselines.
+    touched: the action plan's priorities that it touches. verdicts: what its answers said to the baselines.
     """
 
     alert_id: str
@@ -177,8 +186,13 @@ class Casework(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     merged_into: str = ""
     earlier: tuple[str, ...] = ()
-    priorities: tuple[str, ...] = ()
+    touched: tuple[Touched, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def priorities(self) -> tuple[str, ...]:
+        """Codes of the priorities that it touches."""
+        return tuple(t.code for t in self.touched)
 
 
 def answer(case: Casework, said: Answer) -> Casework:

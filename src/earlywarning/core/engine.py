@@ -6,7 +6,7 @@ how the events were cut into batches.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from earlywarning.core.admission import EventBatch, admit
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.alerts import AlertBook, Case
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import UNIT, LocalCalendar, date_of, hour_of
+from earlywarning.core.calendar import UNIT, LocalCalendar, hour_of
 from earlywarning.core.casework import Verdict
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, Ingested
@@ -131,12 +131,6 @@ class Engine:
     def _start(self, day: int) -> None:
         self.today = day
         self.tallies.begin_day(day)
-
-    def calendar_date(self) -> date:
-        """The local day that the clock stands in. Raises ValueError before the first event."""
-        if self.today is None:
-            raise ValueError("the clock has not started: no event has come yet")
-        return date_of(self.today)
 
     def advance(self, to: datetime) -> None:
         """Move the clock to an aware instant: days that are over are closed."""

@@ -53,11 +53,18 @@ class AlertContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DigestContent(msgspec.Struct, frozen=True, kw_only=True):
-    """Of kind "digest": alerts gathered for the week's (or day's) agenda, from first to last day."""
+    """Of kind "digest": alerts gathered for the week's (or day's) agenda, from first to last day.
+
+    alerts: new ones (change "opened") and those that changed, in the order in which they are to be read. ongoing: those without
+    news that are still open, or that the group is working on. muted: held back by a mute, told apart. meeting: the next one.
+    """
 
     first_day: date
     last_day: date
     alerts: list[AlertContent]
+    ongoing: list[AlertContent] = []
+    muted: list[AlertContent] = []
+    meeting: datetime | None = None
     format: int = 1
 
 

@@ -73,6 +73,7 @@ class Watch:
         self.day_kinds = day_kinds
         self.today: int | None = None
         self.fitted: Expectation | None = None
+        self.fitted_on: int | None = None  # the day of that fit
         self.watched: Watched | None = None
         self.zones = scope.zones
         if settings.area_bonus:
@@ -162,7 +163,7 @@ class Watch:
             parts = {"parent_column": watched.parent, "rank": self.scope.rank}
             return fit_expectation(counts, first, kinds, **parts, settings=baseline, known=known)
 
-        self.fitted = fit(settings.baseline.guard)
+        self.fitted, self.fitted_on = fit(settings.baseline.guard), day
         self.slow = fit(SLOW_GUARD) if day - first >= SLOW_GUARD + YEAR else None
         self._expect(day, arrivals)
         self._fitted_threshold = calibrate(

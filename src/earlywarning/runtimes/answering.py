@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from threading import Lock
+from threading import RLock
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Answering:
 
     def __init__(self, store: Store) -> None:
         self._store, self.cases = store, Cases(store)
-        self._one_at_a_time = Lock()
+        self.one_at_a_time = RLock()
 
     def take(self, said: Answer, municipality: str, heed: Heed = list) -> Casework:
         """Apply an answer to an alert of a municipality; one that was taken before changes nothing.
@@ -28,7 +28,7 @@ class Answering:
         heed: called with what the answer says to the baselines, before it is kept. Raises AnswerError, which the audit log
         keeps as well; StoreError when it could not be kept.
         """
-        with self._one_at_a_time:
+        with self.one_at_a_time:
             alert, case = self._of(said.alert_id, municipality)
             if self.cases.answered(said.answer_id):
                 return case

@@ -7,29 +7,35 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import msgspec
 import structlog
 
+from earlywarning.channels import Delivery
+from earlywarning.core.alert_record import AlertChange
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.changes import Changes, Ingested
+from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
-from earlywarning.runtimes.taking import Taken, measure_events, take_supplies
-from earlywarning.settings import Settings, SettingsError
+from earlywarning.runtimes.replaying import items_again
+from earlywarning.runtimes.sending import contents_of, sending_of
+from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
+from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
-from earlywarning.sources.mapping import RowMapper
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store, StoredDeadLetter, StoreError
@@ -45,7 +51,13 @@ class Service:
     def __init__(self, settings: Settings, store: Store, engine: Engine, metrics: Metrics) -> None:
         self.settings, self.store, self.engine, self.metrics = settings, store, engine, metrics
         self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
+        self.sending = sending_of(store, settings, engine.register, engine.tree)
+        self._dispatching = DispatchLoop(lambda: [self.sending.dispatch], self.answering.one_at_a_time)
+        contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
+        self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
         self.ready = self._behind = False
+        self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
         self._stop = threading.Event()
@@ -62,7 +74,11 @@ class Service:
         store = Store.open(settings.store_url, writer=True, holder=holder)
         try:
             service = cls(settings, store, engine, metrics or Metrics())
+            begun = time.perf_counter()
             service._restore(engine)
+            service.metrics.rebuild.observe(time.perf_counter() - begun)
+            service.metrics.show_newest(newest_recorded(engine))
+            service._show_standing()
             store.add_settings_version(settings.version, settings.text, now)
         except BaseException:
             store.close()
@@ -90,6 +106,12 @@ class Service:
     @property
     def tree(self) -> CategoryTree:
         return self.engine.tree
+
+    def _kafka_options(self) -> Mapping[str, Any]:
+        from earlywarning.runtimes.kafka.connection import client_options  # noqa: PLC0415  # an extra, for channels of kind kafka
+
+        s = self.settings
+        return client_options(ClusterSettings(kafka=s.kafka, folder=s.folder))
 
     def _restore(self, engine: Engine) -> None:
         municipality = engine.register.municipality
@@ -126,12 +148,24 @@ class Service:
             try:
                 taken, result, letters = take_supplies(self.engine, supplies, now, history=history)
                 changes = self.engine.changes()
-                self.store.commit(changes, letters, source_state)
+                self._commit(changes, letters, source_state)
             except BaseException:
                 self._fell_behind()
                 raise
+            self._show_standing()
         self._measure(taken, result, changes, time.perf_counter() - begun)
         return taken
+
+    def _commit(
+        self,
+        changes: Changes,
+        letters: Sequence[DeadLetter] = (),
+        source_state: Mapping[str, str] | None = None,
+        settled: Mapping[int, str] | None = None,
+    ) -> None:
+        """Keep what has changed, and what it sends, in one transaction. Raises StoreError."""
+        also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
+        self.store.commit(changes, letters, source_state, settled, also)
 
     def _fell_behind(self) -> None:
         """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
@@ -151,30 +185,7 @@ class Service:
 
         Returns, by the letter's number, "replayed" or the problem that remains.
         """
-        outcome: dict[int, str] = {}
-        items: list[tuple[int, dict[str, object]]] = []
-        for stored in letters:
-            letter = stored.letter
-            if letter.payload is None:
-                outcome[stored.id] = "nothing of it was kept; ask the supplier to send it again"
-                continue
-            payload = msgspec.json.decode(letter.payload)
-            if not letter.format.startswith("mapping:"):
-                items.append((stored.id, payload))
-                continue
-            name = letter.format.removeprefix("mapping:")
-            mapping = self.settings.mappings.get(name)
-            if mapping is None:
-                outcome[stored.id] = f"mapping {name!r} is not in the settings any more"
-                continue
-            fields = RowMapper(mapping, self.settings.municipality.timezone).fields(payload["raw"])
-            if payload.get("area") and "area" not in fields:
-                fields["area"] = payload["area"]
-            if letter.event_id and "event_id" not in fields:
-                fields["event_id"] = letter.event_id
-            elif "event_id" not in fields:
-                fields["event_id"] = f"{letter.way.split('.')[0]}-{letter.position}"
-            items.append((stored.id, fields))
+        items, outcome = items_again(letters, self.settings)
         with self._writing:
             self._catch_up()
             decoded = decode_mappings([item for _, item in items])
@@ -186,7 +197,7 @@ class Service:
                 for i, position in enumerate(decoded.positions):
                     outcome[items[position][0]] = refused.get(i, "replayed")
                 settled = {number: "replayed" for number, words in outcome.items() if words == "replayed"}
-                self.store.commit(self.engine.changes(), settled=settled)
+                self._commit(self.engine.changes(), settled=settled)
             except BaseException:
                 self._fell_behind()
                 raise
@@ -212,11 +223,12 @@ class Service:
                 self.engine.advance(to)
                 changes = self.engine.changes()
                 if changes.alerts or changes.history or changes.clock_day:
-                    self.store.commit(changes)
+                    self._commit(changes)
             except BaseException:
                 self._fell_behind()
                 raise
-        self.metrics.count_changes(changes.history)
+            self._show_standing()
+        self._tell(changes.history)
 
     def reload(self, settings: Settings) -> None:
         """Put new settings in force and keep their version. Raises what `open` raises; the old ones then stay."""
@@ -229,8 +241,12 @@ class Service:
                 self.engine = engine
             else:
                 self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
+            self.sending = sending_of(self.store, settings, self.register, self.tree)
             self.settings = settings
+            self._delivery.configure(settings.channels)
             self.store.add_settings_version(settings.version, settings.text, now)
+            self._show_standing()
+        self.metrics.settings_refused.set(0)
         log.info("settings in force", version=settings.version)
 
     # ---- living by itself -----------------------------------------------------------------------------------------
@@ -238,6 +254,8 @@ class Service:
     def start(self, settings_file: Path | None = None) -> None:
         """Start the writer, the clock, the settings watcher and the police feed, as the settings say."""
         self._spawn("writer", self._write)
+        self._dispatching.start()
+        self._delivery.start()
         if settings_file is not None:
             self._spawn("settings", lambda: watch_settings(settings_file, self._changed, self._broken, self._stop))
         if self.settings.police_feed.enabled:
@@ -256,6 +274,8 @@ class Service:
         self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout=10)
+        self._dispatching.stop()
+        self._delivery.stop()
         self.store.close()
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
@@ -291,6 +311,7 @@ class Service:
         try:
             taken = self.take([supply for supply, _ in batch], datetime.now(UTC))
         except Exception as error:  # noqa: BLE001  # every waiting sender gets the error, whatever it is
+            self.metrics.failures.labels("batch").inc()
             log.error("a batch could not be taken", error=type(error).__name__, supplies=len(batch))
             for _, future in batch:
                 future.set_exception(error)
@@ -302,20 +323,35 @@ class Service:
         try:
             self.advance(datetime.now(UTC))
         except StoreError as error:
+            self.metrics.failures.labels("day").inc()
             log.error("the day could not be closed", problem=str(error))
+        except Exception as error:  # noqa: BLE001  # the writer must live on: what is wrong with one day may end with the next
+            self.metrics.failures.labels("day").inc()
+            log.error("the day could not be closed", error=type(error).__name__)
 
     def _changed(self, settings: Settings) -> None:
         try:
             self.reload(settings)
         except (ValueError, StoreError) as error:
-            self.metrics.settings_errors.inc()
+            self._count_refusal()
             log.error("settings refused", problem=str(error))
 
     def _broken(self, error: SettingsError) -> None:
-        self.metrics.settings_errors.inc()
+        self._count_refusal()
         log.error("settings refused", problems=list(error.problems))
 
+    def _count_refusal(self) -> None:
+        self.metrics.settings_errors.inc()
+        self.metrics.settings_refused.set(1)
+
     # ---- what is shown --------------------------------------------------------------------------------------------
+
+    def _show_standing(self) -> None:
+        """Show how the engine stands, when a day or the settings have changed. Called by whoever holds the engine."""
+        now = (self.engine, self.engine.today, self.engine.watch.fitted_on, self.settings.text)
+        if self._shown != now:
+            self._shown = now
+            self.metrics.show_standing(self.register.municipality, standing(self.engine))
 
     def _measure(self, taken: Sequence[Taken], result: Ingested, changes: Changes, seconds: float) -> None:
         m = self.metrics
@@ -323,14 +359,21 @@ class Service:
         for note in changes.notes:
             m.data_notes.labels(note.what).inc()
         if changes.history:
-            m.to_alert.observe(seconds)
-            m.count_changes(changes.history)
+            m.to_alert.observe(seconds, {"alert_id": changes.history[-1].alert.alert_id})
+            self._tell(changes.history)
+
+    def _tell(self, history: Sequence[AlertChange]) -> None:
+        """Count what happened to alerts, and log it once the service lives: a replay of years would fill the log."""
+        self.metrics.count_changes(history)
+        for said in history if self._threads else ():
+            if said.change != "updated":
+                log.info("alert", change=said.change, alert_id=said.alert.alert_id, tendency=said.alert.tendency)
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
-        for tendency, state, n in self.store.alert_counts():
-            self.metrics.alerts.labels(tendency, state).set(n)
+        self._delivery.show_state()
+        self.metrics.say_what_runs("embedded", self.settings.service.clock)
+        self.metrics.ready.set(self.alive)
+        self.metrics.show_alerts(self.store.alert_counts())
         waiting = sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting")
         self.metrics.dead_letters.set(waiting)
-        if self.engine.today is not None:
-            self.metrics.clock.set(int(self.engine.calendar.first_hour(self.engine.today)) * 3600)

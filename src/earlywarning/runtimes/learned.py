@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
+from statistics import median
 from typing import Any
 
 from earlywarning.core.learning import Known, Precision, Waiting, precision, recommend, waiting, weekly_rate
+from earlywarning.monitoring_answers import Answered
 from earlywarning.settings import Settings
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
@@ -15,6 +17,14 @@ def known_of(store: Store, municipality: str, since: date | None = None) -> list
     cases = {case.alert_id: case for case in Cases(store).every(municipality)}
     alerts = store.alerts(municipality=municipality, since=since)
     return [Known(a, cases[a.alert_id]) for a in alerts if a.alert_id in cases and cases[a.alert_id].stage != "merged"]
+
+
+def answered(store: Store) -> Answered:
+    """For the metrics: all municipalities of a store."""
+    cases = Cases(store)
+    assessed, stages = cases.counts()
+    times = cases.times_to_acknowledge()
+    return Answered(assessed, stages, median(times) if times else None)
 
 
 def by_all(known: Sequence[Known]) -> dict[str, list[Precision]]:

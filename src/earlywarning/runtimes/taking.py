@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from earlywarning.core.changes import DeadLetter, Ingested
 from earlywarning.core.engine import Engine
-from earlywarning.core.events import Rejection
+from earlywarning.core.events import KINDS, Rejection
 from earlywarning.core.intake import Outcome
-from earlywarning.monitoring import Metrics
+from earlywarning.monitoring import Metrics, Standing
 from earlywarning.sources.supply import ItemResult, Supply
 
 _KEEP_NOTHING = ("inside-dwelling",)
@@ -86,11 +87,34 @@ def dead_letter(supply: Supply, r: Rejection, now: datetime, municipality: str) 
 def measure_events(m: Metrics, taken: Sequence[Taken], result: Ingested) -> None:
     """Count what was taken in."""
     m.lateness.add(*result.lateness)
-    for source, hour in result.newest.items():
-        if hour:
-            m.last_event.labels(m.source_label(source)).set(hour * 3600)
+    m.show_newest(result.newest)
     m.count_events({key: n for key, n in result.tally.items() if key[2] != "rejected"})
     for one in taken:
         for r in one.rejections:
-            m.events.labels(r.kind or "unknown", m.known_source(r.source), "rejected").inc()
+            # What was refused may say anything: only what is known becomes a label.
+            kind = r.kind if r.kind in KINDS else "unknown"
+            m.events.labels(kind, m.known_source(r.source), "rejected").inc()
             m.rejected.labels(r.rule).inc()
+
+
+def standing(engine: Engine) -> Standing:
+    """How an engine stands today, for the metrics. It follows from closed days: once a day is often enough."""
+    settings, watch = engine.settings, engine.watch
+
+    def begin(day: int | None) -> float | None:
+        return None if day is None else int(engine.calendar.first_hour(day)) * 3600.0
+
+    names, silent = engine.codes["source"], set[str]()
+    if engine.today is not None:
+        for kind in settings.kinds:
+            gone = engine.tallies.arrivals.silent(kind, engine.today, settings.silence_recurrence_days)
+            silent.update(names[s.source] for s in gone)
+    return Standing(begin(engine.today), begin(watch.fitted_on), settings.watch.false_alarms_per_week, tuple(sorted(silent)))
+
+
+def newest_recorded(engine: Engine) -> dict[str, int]:
+    """By source, the hour (since 1970) of its newest recording among all events that the engine holds."""
+    source, recorded = engine.ledger.column("source"), engine.ledger.column("recorded").astype(np.int64)
+    newest = np.zeros(len(engine.codes["source"]), dtype=np.int64)
+    np.maximum.at(newest, source.astype(np.int64), recorded)
+    return dict(zip(engine.codes["source"], newest.tolist(), strict=True))

@@ -72,6 +72,25 @@ class Cases:
         with self._store.reading() as connection:
             return [_case.decode(body) for body in connection.execute(query).scalars()]
 
+    def counts(self) -> tuple[list[tuple[str, str, int]], list[tuple[str, int]]]:
+        """Of all municipalities: (tendency, assessment, how many) of assessed alerts, and (stage, how many)."""
+        c, a = t.casework.c, t.alerts.c
+        n = sa.func.count()
+        joined = t.casework.join(t.alerts, a.alert_id == c.alert_id)
+        assessed = sa.select(a.tendency, c.assessment, n).select_from(joined).where(c.assessment.is_not(None))
+        with self._store.reading() as connection:
+            rows = connection.execute(assessed.group_by(a.tendency, c.assessment))
+            told = [(r[0], r[1], r[2]) for r in rows]
+            stages = [(r[0], r[1]) for r in connection.execute(sa.select(c.stage, n).group_by(c.stage))]
+        return told, stages
+
+    def times_to_acknowledge(self, most: int = 1_000) -> list[float]:
+        """Seconds from opening to acknowledgement of the newest alerts that were acknowledged."""
+        c = t.casework.c
+        query = sa.select(c.opened_at, c.acknowledged_at).where(c.acknowledged_at.is_not(None)).order_by(c.acknowledged_at.desc())
+        with self._store.reading() as connection:
+            return [(r[1] - r[0]).total_seconds() for r in connection.execute(query.limit(most))]
+
     def audit(self, municipality: str, subject: str | None = None, limit: int | None = None) -> list[AuditEntry]:
         """Entries of the audit log, the newest first."""
         a = t.audit.c

@@ -1,7 +1,7 @@
 """The outbox: messages are kept in the transaction that made them necessary, and stay until they are delivered."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -43,22 +43,17 @@ class Outbox:
 
     def due(self, channel: str, now: datetime, limit: int) -> list[Waiting]:
         """Messages of a channel that may be tried now, in their order: of each alert and recipient only the first that waits."""
-        o, earlier = t.outbox.c, t.outbox.alias("earlier")
-        blocked = sa.exists().where(
-            earlier.c.channel == o.channel,
-            earlier.c.alert_id == o.alert_id,
-            earlier.c.recipient == o.recipient,
-            earlier.c.state == "waiting",
-            earlier.c.id < o.id,
-        )
-        query = (
-            sa.select(t.outbox)
-            .where(o.channel == channel, o.state == "waiting", o.next_at <= now, sa.or_(o.alert_id == "", ~blocked))
-            .order_by(o.id)
-            .limit(limit)
+        o = t.outbox.c
+        mine = (o.channel == channel, o.state == "waiting")
+        # One pass over what waits, without its bodies: asking for each message whether an earlier one waits is quadratic.
+        first = sa.select(sa.func.min(o.id)).where(*mine, o.alert_id != "").group_by(o.alert_id, o.recipient)
+        chosen = (
+            sa.select(o.id).where(*mine, o.next_at <= now, sa.or_(o.alert_id == "", o.id.in_(first))).order_by(o.id).limit(limit)
         )
         with self._store.reading() as c:
-            return [_read(row) for row in c.execute(query).mappings()]
+            numbers = c.execute(chosen).scalars().all()
+            query = sa.select(t.outbox).where(o.id.in_(numbers)).order_by(o.id)
+            return [_read(row) for row in c.execute(query).mappings()] if numbers else []
 
     def settle(self, outcomes: Sequence[tuple[int, str, str]], now: datetime) -> None:
         """Messages that were delivered, given up (dead) or dropped: (number, state, problem)."""
@@ -117,6 +112,15 @@ class Outbox:
         with self._store.reading() as c:
             rows = c.execute(sa.select(o.channel, o.state, sa.func.count()).group_by(o.channel, o.state))
             return [(r[0], r[1], r[2]) for r in rows]
+
+    def oldest(self, now: datetime) -> dict[str, datetime]:
+        """By channel, since when the oldest message waits of those that are due or were tried."""
+        o = t.outbox.c
+        since = sa.case((o.attempts == 0, o.next_at), else_=o.created_at)
+        query = sa.select(o.channel, sa.func.min(since)).where(o.state == "waiting", sa.or_(o.attempts > 0, o.next_at <= now))
+        with self._store.reading() as c:
+            rows = c.execute(query.group_by(o.channel))
+            return {row[0]: row[1] if row[1].tzinfo else row[1].replace(tzinfo=UTC) for row in rows}
 
 
 def _row(m: Outgoing) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from earlywarning.store import tables as t
 from earlywarning.store.errors import StoreError, advice
 from earlywarning.store.lock import WriterLock
 from earlywarning.store.opening import bring_up_to_date, make_engine
+from earlywarning.store.rows import alert_row, dead_letter_row, json_text, read_alert
 
 _note_decoder = msgspec.json.Decoder(DataNote)
-_alert_decoder = msgspec.json.Decoder(Alert)
 _SETTLE = (
     t.dead_letters.update()
     .where(t.dead_letters.c.id == sa.bindparam("number"))
@@ -73,6 +73,11 @@ class Store:
                 raise StoreError(advice(engine.url.render_as_string(hide_password=True), error)) from error
             raise
         return cls(engine, lock)
+
+    @property
+    def url(self) -> str:
+        """Where it is, for another process to read it; holds the password."""
+        return self._engine.url.render_as_string(hide_password=False)
 
     def close(self) -> None:
         """Close all connections and let the next writer in."""
@@ -167,18 +172,20 @@ class Store:
             ]
             self.upsert(c, t.pages, rows)
         if changes.alerts:
-            self.upsert(c, t.alerts, [_alert_row(a) for a in changes.alerts])
+            self.upsert(c, t.alerts, [alert_row(a) for a in changes.alerts])
         if changes.history:
             c.execute(
                 t.alert_history.insert(),
                 [
-                    {"alert_id": h.alert.alert_id, "change": h.change, "changed_on": h.on, "body": _json(h.alert)}
+                    {"alert_id": h.alert.alert_id, "change": h.change, "changed_on": h.on, "body": json_text(h.alert)}
                     for h in changes.history
                 ],
             )
         if changes.notes:
             names = [column.name for column in t.data_notes.columns if column.name != "body"]
-            self.upsert(c, t.data_notes, [{**{n: getattr(note, n) for n in names}, "body": _json(note)} for note in changes.notes])
+            self.upsert(
+                c, t.data_notes, [{**{n: getattr(note, n) for n in names}, "body": json_text(note)} for note in changes.notes]
+            )
         if changes.clock_day:
             state = {"municipality": municipality, "clock_day": changes.clock_day, "clock_hour": changes.clock_hour}
             self.upsert(c, t.engine_state, [state])
@@ -186,7 +193,7 @@ class Store:
     def _keep_dead_letters(self, c: sa.Connection, letters: Sequence[DeadLetter]) -> None:
         """A file fed again brings the same dead letters again: those that still wait are not kept twice."""
         d = t.dead_letters.c
-        rows = [_dead_letter_row(letter) for letter in letters]
+        rows = [dead_letter_row(letter) for letter in letters]
         places: dict[str, list[int]] = {}
         for row in rows:
             if row["way"] not in ("http", "police-feed"):
@@ -274,7 +281,7 @@ class Store:
         if until is not None:
             query = query.where(a.opened_on <= until)
         with self.reading() as c:
-            return [_read_alert(body) for body in c.execute(query.limit(limit)).scalars()]
+            return [read_alert(body) for body in c.execute(query.limit(limit)).scalars()]
 
     def opening_days(self, municipality: str) -> list[date]:
         """Days on which alerts about counts were opened."""
@@ -287,7 +294,7 @@ class Store:
         """One alert, None when there is none of that id."""
         with self.reading() as c:
             body = c.execute(sa.select(t.alerts.c.body).where(t.alerts.c.alert_id == alert_id)).scalar()
-        return None if body is None else _read_alert(body)
+        return None if body is None else read_alert(body)
 
     def alert_counts(self) -> list[tuple[str, str, int]]:
         """(tendency, state, how many)."""
@@ -301,7 +308,7 @@ class Store:
         h = t.alert_history.c
         query = sa.select(h.change, h.changed_on, h.body).where(h.alert_id == alert_id).order_by(h.id)
         with self.reading() as c:
-            return [AlertChange(r[0], r[1], _read_alert(r[2])) for r in c.execute(query)]
+            return [AlertChange(r[0], r[1], read_alert(r[2])) for r in c.execute(query)]
 
     def data_notes(
         self, *, municipality: str | None = None, since: date | None = None, until: date | None = None, limit: int | None = None
@@ -369,33 +376,3 @@ class Store:
         """What a source keeps between runs."""
         with self.reading() as c:
             return c.execute(sa.select(t.source_state.c.body).where(t.source_state.c.name == name)).scalar()
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _read_alert(body: str) -> Alert:
-    try:
-        return _alert_decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise StoreError(f"an alert in the store cannot be read ({error}); restore the store from a backup") from error
-
-
-def _alert_row(alert: Alert) -> dict[str, Any]:
-    names = [c.name for c in t.alerts.columns if c.name != "body"]
-    return {**{name: getattr(alert, name) for name in names}, "body": _json(alert)}
-
-
-def _dead_letter_row(letter: DeadLetter) -> dict[str, Any]:
-    """A refused event may hold anything: what no column takes is mended here, so that it cannot stop its neighbours."""
-    row = msgspec.structs.asdict(letter)
-    for name, value in row.items():
-        if isinstance(value, str):
-            row[name] = _storable(value)[: getattr(t.dead_letters.c[name].type, "length", None)]
-    return {**row, "state": "waiting"}
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL has no NUL in texts, and neither database takes halves of surrogate pairs."""
-    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -12,10 +12,8 @@ import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.params import Parameter
-from litestar.types import ASGIApp, Receive, Scope, Send
 
 from earlywarning import __version__
 from earlywarning.core.alert_record import Alert
@@ -28,32 +26,23 @@ from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
 from earlywarning.web.access import Recognition, check_table, guard
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
+from earlywarning.web.briefing import BRIEFING
+from earlywarning.web.feeds import FEEDS
+from earlywarning.web.mutes import MUTES
+from earlywarning.web.outbox import list_messages, retry_messages
 from earlywarning.web.pages.frame import Asking, go
-from earlywarning.web.pages.site import PAGES, problem_page, wants_page
+from earlywarning.web.pages.site import PAGES, wants_page
 from earlywarning.web.passwords import Attempts
+from earlywarning.web.plan import PLAN
+from earlywarning.web.refusals import json_answer, no_sniffing, problem, refused
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
-_JSON = {"content-type": "application/json"}
-_SAFE = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 def _service(state: State) -> Front:
     service: Front = state.service
     return service
-
-
-def _json(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
-
-
-def _problem(status: int, problem: str, **more: Any) -> Response[bytes]:
-    return _json({"problem": problem, **more}, status)
 
 
 def _language(state: State, wanted: Language | None) -> Language:
@@ -76,15 +65,15 @@ async def send_events(request: Request[Any, Any, State], state: State) -> Respon
     try:
         supply = supply_from_body(body, request.headers.get("content-type", ""))
     except BodyProblem as error:
-        return _problem(error.status, str(error))
+        return problem(error.status, str(error))
     try:
         items = await asyncio.wrap_future(service.submit(supply))
     except StoreError as error:
-        response = _problem(503, f"nothing of it was taken: {error}")
+        response = problem(503, f"nothing of it was taken: {error}")
         response.headers["retry-after"] = "10"
         return response
     counts = Counter(item.outcome for item in items)
-    return _json({"counts": dict(sorted(counts.items())), "results": items}, 207)
+    return json_answer({"counts": dict(sorted(counts.items())), "results": items}, 207)
 
 
 @get("/v1/alerts", summary="List alerts", tags=["alerts"], sync_to_thread=True)
@@ -102,7 +91,7 @@ def list_alerts(
     alerts = service.store.alerts(
         municipality=service.register.municipality, states=alert_state or (), since=since, until=until, limit=limit
     )
-    return _json({"alerts": [_shown(a, names, words) for a in alerts]})
+    return json_answer({"alerts": [_shown(a, names, words) for a in alerts]})
 
 
 @get("/v1/alerts/{alert_id:str}", summary="One alert", tags=["alerts"], sync_to_thread=True)
@@ -111,14 +100,14 @@ def show_alert(state: State, alert_id: str, language: Language | None = None) ->
     service, words = _service(state), _language(state, language)
     alert = service.store.alert(alert_id)
     if alert is None or not alert_id.startswith(f"{service.register.municipality}-"):
-        return _problem(404, "there is no alert of that id")
+        return problem(404, "there is no alert of that id")
     names = Names.from_registers(service.register, service.tree)
     explained = [{"heading": heading, "text": text} for heading, text in details(alert, names, words)]
     history = [
         {"change": h.change, "on": h.on, "observed": h.alert.observed, "settings_version": h.alert.settings_version}
         for h in service.store.history(alert_id)
     ]
-    return _json({**_shown(alert, names, words), "details": explained, "history": history, **casework_of(service, alert)})
+    return json_answer({**_shown(alert, names, words), "details": explained, "history": history, **casework_of(service, alert)})
 
 
 @get("/v1/data-quality", summary="Artefacts of booking", tags=["counts"], sync_to_thread=True)
@@ -134,7 +123,7 @@ def data_quality(
     names = Names.from_registers(service.register, service.tree)
     own = service.register.municipality
     notes = service.store.data_notes(municipality=own, since=since, until=until, limit=limit)
-    return _json({"notes": [{**msgspec.to_builtins(n), "sentence": note_sentence(n, names, words)} for n in notes]})
+    return json_answer({"notes": [{**msgspec.to_builtins(n), "sentence": note_sentence(n, names, words)} for n in notes]})
 
 
 @get("/v1/counts", summary="Counts as a table", tags=["counts"], sync_to_thread=True)
@@ -162,16 +151,16 @@ def counts(
         window, zeros, by_origin,
     )  # fmt: skip
     if end - begin > 366 * 15:
-        return _problem(400, "more than 15 years are asked for; ask for fewer days")
+        return problem(400, "more than 15 years are asked for; ask for fewer days")
     try:
         table = count_table(service.store, selection, register=service.register, tree=service.tree, calendar=service.calendar)
     except SelectionError as error:
-        return _problem(400, str(error))
+        return problem(400, str(error))
     if len(table) > _MOST_ROWS:
-        return _problem(400, f"the table has {len(table)} rows; ask for at most {_MOST_ROWS}, or use the command line")
+        return problem(400, f"the table has {len(table)} rows; ask for at most {_MOST_ROWS}, or use the command line")
     rows = list(count_rows(table))
     if form == "json":
-        return _json({"window": window, "rows": rows})
+        return json_answer({"window": window, "rows": rows})
     text = io.StringIO()
     writer = csv.DictWriter(text, ["day", "area", "category", "kind", "origin", "count"], lineterminator="\n")
     writer.writeheader()
@@ -187,7 +176,7 @@ def areas(state: State) -> Response[bytes]:
         {"code": c, "name": n, "level": int(level), "parent": r.codes[p] if p >= 0 else None}
         for c, n, level, p in zip(r.codes, r.names, r.levels.tolist(), r.parents.tolist(), strict=True)
     ]
-    return _json({"municipality": r.municipality, "note": r.note, "areas": rows})
+    return json_answer({"municipality": r.municipality, "note": r.note, "areas": rows})
 
 
 @get("/v1/categories", summary="The category tree", tags=["registers"], sync_to_thread=True)
@@ -205,15 +194,15 @@ def categories(state: State) -> Response[bytes]:
         }
         for i, code in enumerate(t.codes)
     ]
-    return _json({"categories": rows})
+    return json_answer({"categories": rows})
 
 
 @get("/v1/schemas/{kind:str}", summary="JSON Schema of an event", tags=["events"], sync_to_thread=False)
 def event_schema(kind: str) -> Response[bytes]:
     """The published schema of an incident or a report."""
     if kind not in KINDS:
-        return _problem(404, f"there are schemas for {' and '.join(KINDS)}")
-    return _json(schema(kind))
+        return problem(404, f"there are schemas for {' and '.join(KINDS)}")
+    return json_answer(schema(kind))
 
 
 @get("/v1/dead-letters", summary="Refused events", tags=["events"], sync_to_thread=True)
@@ -229,21 +218,22 @@ def dead_letters(
     own = service.register.municipality
     found = service.store.dead_letters(municipality=own, rule=rule, source=source, after_id=after, limit=limit)
     rows = [{"id": d.id, **msgspec.to_builtins(d.letter), "state": d.state} for d in found]
-    return _json({"dead_letters": rows})
+    return json_answer({"dead_letters": rows})
 
 
 @get("/metrics", include_in_schema=False, sync_to_thread=True)
-def metrics(state: State) -> Response[bytes]:
+def metrics(request: Request[Any, Any, State], state: State) -> Response[bytes]:
     """Prometheus metrics."""
     service = _service(state)
     service.show_state()
-    return Response(service.metrics.page(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+    page, content_type = service.metrics.page(request.headers.get("accept", ""))
+    return Response(page, headers={"content-type": content_type})
 
 
 @get("/healthz", summary="Is the process alive", tags=["operations"], sync_to_thread=False)
 def healthz() -> Response[bytes]:
     """Answers as long as the process does."""
-    return _json({"status": "alive", "version": __version__})
+    return json_answer({"status": "alive", "version": __version__})
 
 
 @get("/readyz", summary="Can it take events", tags=["operations"], sync_to_thread=True)
@@ -253,10 +243,10 @@ def readyz(state: State) -> Response[bytes]:
     try:
         service.store.ping()
     except StoreError as error:
-        return _problem(503, str(error), ready=False)
+        return problem(503, str(error), ready=False)
     if not service.alive:
-        return _problem(503, "the writer is not running", ready=False)
-    return _json({"status": "ready", "settings_version": service.settings.version})
+        return problem(503, "the writer is not running", ready=False)
+    return json_answer({"status": "ready", "settings_version": service.settings.version})
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
@@ -272,17 +262,18 @@ def index(request: Asking, state: State) -> Response[bytes]:
         "/v1/areas",
         "/v1/categories",
         "/v1/events",
+        "/v1/mutes",
         "/openapi.json",
         "/metrics",
         "/readyz",
     ]
-    return _json({"service": "earlywarning", "municipality": _service(state).register.names[0], "paths": paths})
+    return json_answer({"service": "earlywarning", "municipality": _service(state).register.names[0], "paths": paths})
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
     """The OpenAPI document, with the bodies of POST /v1/events."""
-    return _json(openapi_document(request.app))
+    return json_answer(openapi_document(request.app))
 
 
 def openapi_document(app: Litestar) -> dict[str, Any]:
@@ -332,65 +323,19 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
     return document
 
 
-def _refused(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
-    """Errors in the service's own words: never a trace, never a value that was sent. People get a page, programs JSON."""
-    status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreError) else 500
-    if wants_page(request):
-        return problem_page(request, status, error)
-    if isinstance(error, HTTPException):
-        extra = [
-            {"key": e.get("key"), "problem": "not of the kind that the API document says"}
-            for e in (error.extra if isinstance(error.extra, list) else [])
-            if isinstance(e, dict)
-        ]
-        words = {
-            400: "the request does not fit the API",
-            401: error.detail,
-            403: error.detail,
-            404: "there is nothing at this address",
-            413: "the body is too large",
-        }
-        response = _problem(
-            error.status_code,
-            words.get(error.status_code, error.__class__.__name__),
-            **({"fields": extra} if extra else {}),
-        )
-        if error.status_code == 401:
-            response.headers["www-authenticate"] = "Bearer"
-        return response
-    if isinstance(error, StoreError):
-        return _problem(503, str(error))
-    return _problem(500, f"an error of the service ({type(error).__name__})")
-
-
-def _no_sniffing(app: ASGIApp) -> ASGIApp:
-    """Answers are data: no browser is to guess another type or put them in a frame."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                own = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in _SAFE if h[0] not in own)]
-            await send(message)
-
-        await app(scope, receive, with_headers)
-
-    return wrapped
-
-
 def make_app(service: Front) -> Litestar:
     """The ASGI application of one service."""
     app = Litestar(
         [
             *ANSWER_ROUTES, *PAGES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi,
+            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
         ],
         state=State({"service": service, "attempts": Attempts()}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
-        exception_handlers={Exception: _refused},
+        exception_handlers={Exception: refused},
         guards=[guard],
-        middleware=[_no_sniffing, Recognition],
+        middleware=[no_sniffing, Recognition],
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/live", "/static"]),
         request_max_body_size=service.settings.service.max_body_megabytes << 20,
     )  # fmt: skip

@@ -59,7 +59,8 @@ def make_many(
             await _answer(send, 200 if there else 503, {"status": "ready" if there else "reading"})
         elif path == "/metrics":
             show_state()
-            await _answer(send, 200, metrics.page(), b"text/plain; version=0.0.4; charset=utf-8")
+            page, content_type = metrics.page(dict(scope["headers"]).get(b"accept", b"").decode("latin-1"))
+            await _answer(send, 200, page, content_type.encode())
         elif len(fronts) == 1 and (own := of(next(iter(fronts)))) is not None:
             await own(scope, receive, send)
         elif path == "/":

@@ -17,12 +17,15 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError as ClientError
 
+from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.casework import Answer, AnswerError, Casework, Verdict
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.core.data_notes import DataNote
 from earlywarning.monitoring import Metrics
+from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
+from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
 from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
@@ -30,6 +33,8 @@ from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, Let
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
+from earlywarning.runtimes.learned import answered
+from earlywarning.runtimes.sending import Sending, contents_of, sending_of
 from earlywarning.settings import ClusterSettings
 from earlywarning.store import Store, StoreError
 
@@ -102,9 +107,20 @@ class Desk:
 
     def __init__(self, cluster: ClusterSettings, store: Store, metrics: Metrics) -> None:
         self.cluster, self.store, self.metrics = cluster, store, metrics
-        self.published = PublishedSettings()
+        self.published = PublishedSettings(metrics)
         self.counters: dict[str, Counter] = {}
+        self.sending: dict[str, Sending] = {}
         self.answering = Answering(store)
+        metrics.registry.register(AnswerMetrics(partial(answered, store)))
+        self._dispatching = DispatchLoop(lambda: [s.dispatch for s in list(self.sending.values())], self.answering.one_at_a_time)
+        # The desk's own channels: municipalities name them, and their secrets stand where the desk runs.
+        self._delivery = Delivery(
+            store,
+            cluster.channels,
+            contents_of(self.sending.get),
+            metrics,
+            kafka=partial(client_options, cluster),
+        )
         self._verdicts: queue.SimpleQueue[VerdictMessage] = queue.SimpleQueue()
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
@@ -129,12 +145,16 @@ class Desk:
     def start(self) -> None:
         """Read from where the store says, in a thread of its own."""
         self._thread.start()
+        self._dispatching.start()
+        self._delivery.start()
 
     def stop(self) -> None:
         """Let go of store and brokers."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=15)
+        self._dispatching.stop()
+        self._delivery.stop()
         for producer in (self._producer, self._teller):
             if producer is not None:
                 producer.close()
@@ -173,7 +193,13 @@ class Desk:
         for tp in tps:
             kept = self.store.source_state(_place(tp)) if self._what[tp.topic] != SETTINGS else None
             consumer.seek(tp, int(kept or 0))
+        # Who is told of an alert stands in the settings: they are read before anything else.
+        rest = [tp for tp in tps if self._what[tp.topic] != SETTINGS]
+        consumer.pause(*rest)
         while not self._stop.is_set():
+            if rest and all(consumer.position(tp) >= ends[tp] for tp in tps if tp not in rest):
+                consumer.resume(*rest)
+                rest = []
             if not self.caught_up.is_set() and all(consumer.position(tp) >= ends[tp] for tp in tps):
                 self.caught_up.set()
             self._tell()
@@ -204,7 +230,9 @@ class Desk:
                 )
         for municipality, said in gathered.items():
             numbers = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
-            self.store.commit(said.changes(municipality), said.letters, numbers)
+            changes, sending = said.changes(municipality), self.sending.get(municipality)
+            also = sending.dispatch.kept_with(changes, datetime.now(UTC)) if sending is not None else []
+            self.store.commit(changes, said.letters, numbers, also=also)
             self._numbers[municipality] = said.numbers
             self.metrics.count_changes(said.history)
         # Written last: what is read twice is known by its number, or replaces itself.
@@ -267,16 +295,20 @@ class Desk:
             if settings is None:
                 continue
             try:
-                self.counters[settings.municipality.code] = Counter(self, settings)
+                counter = Counter(self, settings)
+                self.sending[settings.municipality.code] = sending_of(self.store, settings, counter.register, counter.tree)
+                self.counters[settings.municipality.code] = counter
                 self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
-            except ValueError as error:
-                self.metrics.settings_errors.inc()
+            except (ValueError, OSError) as error:
+                self.published.refuse(settings.municipality.code)
                 log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
-        for tendency, state, n in self.store.alert_counts():
-            self.metrics.alerts.labels(tendency, state).set(n)
+        self._delivery.show_state()
+        self.metrics.say_what_runs("desk", "events")
+        self.metrics.ready.set(self.alive)
+        self.metrics.show_alerts(self.store.alert_counts())
         self.metrics.dead_letters.set(sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting"))
 
 

@@ -10,11 +10,15 @@ from earlywarning.monitoring import Metrics
 log = structlog.get_logger(__name__)
 
 
-async def serve_health(host: str, port: int, metrics: Metrics, ready: Callable[[], bool]) -> web.AppRunner:
+async def serve_health(
+    host: str, port: int, metrics: Metrics, ready: Callable[[], bool], show_state: Callable[[], None]
+) -> web.AppRunner:
     """Serve /metrics, /healthz and /readyz until the runner is cleaned up. Raises OSError when the port is taken."""
 
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.page(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+    async def page(request: web.Request) -> web.Response:
+        show_state()
+        body, content_type = metrics.page(request.headers.get("accept", ""))
+        return web.Response(body=body, headers={"content-type": content_type})
 
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

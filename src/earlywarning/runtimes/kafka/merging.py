@@ -56,7 +56,7 @@ class Waiting:
         """
         choices = [(queues, key) for key, queues in self._queues.items() if self._next(queues, key[0], at_end) is not None]
         if not choices:
-            choices = [(queues, key) for key, queues in self._queues.items() if self._stuck(key[0])]
+            choices = [(queues, key) for key, queues in self._queues.items() if self._stuck(key[0], at_end)]
         if not choices:
             return []
         queues, key = min(choices, key=lambda c: min((q[0].history, q[0].newest) for q in c[0].values()))
@@ -74,9 +74,12 @@ class Waiting:
     def _first(queues: dict[str, deque[Arrived]]) -> str:
         return min((t for t in EVENTS if queues.get(t)), key=lambda t: (queues[t][0].newest, EVENTS.index(t)))
 
-    def _stuck(self, partition: int) -> bool:
-        """Whether reading has paused with nothing ready: then what is there is taken in the order that is known."""
-        return any(self.full((topic, partition)) for topic in EVENTS)
+    def _stuck(self, partition: int, at_end: Callable[[Place], bool]) -> bool:
+        """Whether nothing more will be read before something is taken: then what is there is taken in the order that is known.
+
+        One topic that has paused is no reason: the other is read on, and brings what is waited for, or its end.
+        """
+        return all(self.full((topic, partition)) or at_end((topic, partition)) for topic in EVENTS)
 
     def _take(
         self, queues: dict[str, deque[Arrived]], partition: int, at_end: Callable[[Place], bool], most: int

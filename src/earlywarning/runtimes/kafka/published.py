@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.kafka.connection import client_options
 from earlywarning.runtimes.kafka.messages import unpack_settings
 from earlywarning.runtimes.kafka.topics import SETTINGS, topic_name
@@ -19,9 +20,10 @@ log = structlog.get_logger(__name__)
 class PublishedSettings:
     """By municipality, the newest settings that could be put in force."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
         self.of: dict[str, Settings] = {}
-        self.refused = 0
+        self._metrics = metrics or Metrics()
+        self._refused: set[str] = set()  # municipalities whose newest settings are not in force
         self._folder = Path(tempfile.mkdtemp(prefix="earlywarning-settings-"))
 
     def take(self, municipality: str, value: bytes | None) -> Settings | None:
@@ -31,15 +33,23 @@ class PublishedSettings:
         try:
             settings = unpack_settings(value, self._folder / municipality / sha256(value).hexdigest()[:16])
         except SettingsError as error:
-            self.refused += 1
+            self.refuse(municipality)
             log.error("published settings refused", municipality=municipality, problems=list(error.problems))
             return None
         if settings.municipality.code != municipality:
-            self.refused += 1
+            self.refuse(municipality)
             log.error("published settings refused", municipality=municipality, problems=["they are of another municipality"])
             return None
         self.of[municipality] = settings
+        self._refused.discard(municipality)
+        self._metrics.settings_refused.set(len(self._refused))
         return settings
+
+    def refuse(self, municipality: str) -> None:
+        """Count settings that cannot be put in force: what was in force before stays so."""
+        self._refused.add(municipality)
+        self._metrics.settings_errors.inc()
+        self._metrics.settings_refused.set(len(self._refused))
 
 
 async def follow_settings(

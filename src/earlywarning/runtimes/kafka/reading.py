@@ -139,6 +139,15 @@ class Reader:
         """Whether everything that is there was read and taken."""
         return self.active and not len(self.waiting) and all(self._read_to_end(tp) for tp in self._own())
 
+    def lag(self) -> dict[str, int]:
+        """By topic, the messages of this worker's partitions that are not read yet, as far as the brokers have told it."""
+        left = dict.fromkeys(EVENTS, 0)
+        for tp in self._own() if self.active else ():
+            newest, read = self._app.consumer.highwater(tp), self._next.get(tp)
+            if newest is not None and read is not None:
+                left[self._topic[tp.topic]] += max(newest - read, 0)
+        return left
+
     def standing(self) -> dict[str, object]:
         """Where reading stands, for the log of a worker in which nothing moves."""
         consumer: Any = self._app.consumer

@@ -1,5 +1,6 @@
 """The topics: their names, what each must be like, and making and checking them."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ ALERTS, STATISTICS, DEAD_LETTERS = "alerts", "statistics", "dead-letters"
 FEEDBACK, SETTINGS, STATE = "feedback", "settings", "state"
 TABLE = "state"
 DAY = 86_400_000  # milliseconds
+LONGEST_SPREAD = 30.0  # seconds until all brokers know a topic that was made
 MOST_BYTES = 4 * 2**20  # of a message of events
 MOST_STATE_BYTES = 16 * 2**20  # of a record of state
 
@@ -78,7 +80,7 @@ def admin(cluster: ClusterSettings) -> KafkaAdminClient:
 
 
 def create_topics(cluster: ClusterSettings) -> list[str]:
-    """Make the topics that are missing; returns their names. Raises KafkaError."""
+    """Make the topics that are missing; returns their names once the brokers know them. Raises KafkaError."""
     client = admin(cluster)
     try:
         there = set(client.list_topics())
@@ -92,11 +94,23 @@ def create_topics(cluster: ClusterSettings) -> list[str]:
                 made.append(topic.name)
             except TopicAlreadyExistsError:
                 continue
+        _wait_until_known(client, made)
     except ClientError as error:
         raise KafkaError(f"topic {topic.name} could not be made: {error}") from error
     finally:
         client.close()
     return made
+
+
+def _wait_until_known(client: KafkaAdminClient, names: list[str]) -> None:
+    # A topic is made when the controller has it; the brokers hear of it a little later.
+    deadline = time.monotonic() + LONGEST_SPREAD
+    while missing := set(names) - set(client.list_topics()):
+        if time.monotonic() > deadline:
+            raise KafkaError(
+                f"topics were made, but the brokers do not know them yet: {', '.join(sorted(missing))}; check them again"
+            )
+        time.sleep(0.05)
 
 
 def _configs(topic: Topic, settings: Kafka) -> dict[str, str]:

@@ -7,19 +7,17 @@ complete step left off.
 """
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import faust
 import structlog
 from aiokafka.errors import IllegalStateError
-from aiokafka.errors import KafkaError as ClientError
 
 from earlywarning.core.casework import Verdict
 from earlywarning.monitoring import Metrics
@@ -32,9 +30,10 @@ from earlywarning.runtimes.kafka.municipality import Municipality, Step
 from earlywarning.runtimes.kafka.outlet import Outlet, wait_for_all
 from earlywarning.runtimes.kafka.passing import UNKNOWN, Parcel, forwarded, refused, unknown_municipality
 from earlywarning.runtimes.kafka.published import PublishedSettings, follow_settings
-from earlywarning.runtimes.kafka.reading import Reader, UndeliveredError
+from earlywarning.runtimes.kafka.reading import Reader
 from earlywarning.runtimes.kafka.topics import EVENTS, TABLE, topic_name, topic_problems
-from earlywarning.runtimes.taking import measure_events
+from earlywarning.runtimes.kafka.watching import END_FAULT, Watchdog, end
+from earlywarning.runtimes.taking import measure_events, newest_recorded, standing
 from earlywarning.settings import ClusterSettings
 
 log = structlog.get_logger(__name__)
@@ -44,17 +43,6 @@ MOST_BUFFERED = 1_000  # records in the producer's buffer; Faust's own 100 holds
 LOOK = 0.02  # seconds between looks at a topic whose end must be known
 TICK = 10.0  # seconds between looks at the wall clock
 PUBLISH = 1.0  # seconds between publications of changed pages
-OVERDUE = 12.0  # seconds in which a message that is in the log should come: after twice that, reading goes back to it
-STALLED = 120.0  # seconds without progress, while messages wait, after which the process ends
-SUSPENDED = 0.8  # of the session's timeout: who was away for longer may have a successor, and writes nothing more
-
-END_FAULT, END_STALLED, END_SUSPENDED = 70, 75, 76  # exit codes
-
-
-def end(code: int, why: str, **more: object) -> NoReturn:
-    """End the process now, without telling the group anything more."""
-    log.error(why, **more)
-    os._exit(code)
 
 
 class Worker:
@@ -69,7 +57,8 @@ class Worker:
         self.reader = Reader(self.app, cluster, self._wake.set)
         self.outlet = Outlet(self.app, k, metrics)
         self.open: dict[str, Municipality] = {}
-        self.published = PublishedSettings()
+        self.published = PublishedSettings(metrics)
+        self._shown: dict[str, tuple[int | None, int | None, str]] = {}  # of which the standing is shown
         self._settings_known = asyncio.Event()
         self._changed: deque[str] = deque()
         self._verdicts: dict[str, list[Verdict]] = {}
@@ -78,15 +67,14 @@ class Worker:
         self._generation = 0
         self._engines = ThreadPoolExecutor(1, thread_name_prefix="engines")
         self._in_flight: asyncio.Queue[tuple[int, Awaitable[Any], list[Arrived]]] = asyncio.Queue(MOST_IN_FLIGHT)
-        self._pulse: float | None = None  # when the event loop was last seen to move
-        self._progress = time.monotonic()
+        self.watchdog = Watchdog(self.reader, self._in_flight.qsize, float(self.app.conf.broker_session_timeout))
         self._wire()
 
     def _wire(self) -> None:
         names = [topic_name(self.cluster.kafka, topic) for topic in EVENTS]
         source = self.app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self.app.agent(source, concurrency=1, name="events")(self._read)
-        for task in (self._work, self._settle, self._watch, self._look, self._follow, self._listen, self._serve):
+        for task in (self._work, self._settle, self.watchdog.watch, self.watchdog.look, self._follow, self._listen, self._serve):
             self.app.task(self._guarded(task))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.table.on_recover(self._recovered)
@@ -124,6 +112,8 @@ class Worker:
         self._generation += 1
         self.open.clear()
         self._keys.clear()
+        self._shown.clear()
+        self.metrics.forget_standing()
 
     async def _recovered(self) -> None:
         """The table holds the state of the partitions that are this worker's now."""
@@ -142,7 +132,7 @@ class Worker:
                 self._keys.setdefault(municipality, set()).add(key)
             else:
                 del self.table.data[key]
-        self._progress = time.monotonic()
+        self.watchdog.moved()
         self._wake.set()
         log.info("state is there", partitions=sorted(own), municipalities=len(self._keys))
 
@@ -223,6 +213,8 @@ class Worker:
             self.metrics.rebuild.observe(time.monotonic() - begun)
             if code in self._verdicts:
                 self._explained.append(code)
+            self.metrics.show_newest(newest_recorded(made.engine))
+            self._show_standing(code)
             await self.outlet.hand_on(made, list(made.journal.entry.outgoing))
         return self.open[code]
 
@@ -236,7 +228,7 @@ class Worker:
         try:
             self.open[code] = await self._in_thread(lambda: municipality.configure(settings, datetime.now(UTC), records))
         except ValueError as error:
-            self.metrics.settings_errors.inc()
+            self.published.refuse(code)
             log.error("settings refused", municipality=code, problem=str(error))
             self.published.of[code] = municipality.settings
 
@@ -273,7 +265,7 @@ class Worker:
         """Write what steps have changed; what they send goes out, and their messages are done with, when that is kept."""
         if generation != self._generation or self.open.get(code) is not municipality:
             return  # the partition is another worker's now, which takes the messages again
-        self._not_suspended()
+        self.watchdog.not_suspended()
         partition = self.outlet.partition(code)
         for step in steps:
             written = []
@@ -288,6 +280,7 @@ class Worker:
                 written.append(self.table.send_changelog(partition, key, value))
             await self._in_flight.put((generation, self._after(written, municipality, step), []))
             self._measure(step)
+        self._show_standing(code)
         await self._in_flight.put((generation, wait_for_all(()), messages))  # also of messages that were taken before
 
     async def _after(self, written: Sequence[Awaitable[Any]], municipality: Municipality, step: Step) -> None:
@@ -301,7 +294,7 @@ class Worker:
         while True:
             generation, kept, messages = await self._in_flight.get()
             await kept
-            self._progress = time.monotonic()
+            self.watchdog.moved()
             if generation == self._generation:
                 for message in messages:
                     self.reader.done(message)
@@ -316,40 +309,7 @@ class Worker:
             pages, clock = municipality.unsent_pages(), municipality.clock()
             await self._in_flight.put((self._generation, self.outlet.publish(code, municipality, pages, clock), []))
 
-    # ---- watching over itself -------------------------------------------------------------------------------------
-
-    def _not_suspended(self) -> None:
-        now = time.monotonic()
-        if self._pulse is not None and now - self._pulse > SUSPENDED * self.app.conf.broker_session_timeout:
-            end(END_SUSPENDED, "the process was suspended for longer than its session lasts", seconds=round(now - self._pulse, 1))
-        if self._pulse is not None:
-            self._pulse = now
-
-    async def _watch(self) -> None:
-        """Beat, and end a process in which nothing moves while messages wait."""
-        self._pulse = time.monotonic()
-        while True:
-            await asyncio.sleep(0.5)
-            self._not_suspended()
-            if self.reader.idle() and self._in_flight.empty():
-                self._progress = time.monotonic()
-            elif time.monotonic() - self._progress > STALLED:
-                end(END_STALLED, "nothing moves", **self.reader.standing(), in_flight=self._in_flight.qsize())
-
-    async def _look(self) -> None:
-        """See to it that what is in the log is read, even if Faust's consumer does not bring it."""
-        while True:
-            await asyncio.sleep(OVERDUE)
-            try:
-                nothing_left = await self.reader.look()
-            except UndeliveredError as error:
-                end(END_STALLED, "messages do not come", problem=str(error), **self.reader.standing())
-            except (ClientError, TimeoutError, OSError) as error:
-                log.warning("no broker answers", error=f"{type(error).__name__}: {error}")
-                self._progress = time.monotonic()  # nothing can move, and a new process would help nobody
-                continue
-            if nothing_left and self.reader.active and not len(self.reader.waiting) and self._in_flight.empty():
-                self._progress = time.monotonic()
+    # ---- beside the work ------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         async def changed(code: str) -> None:
@@ -368,7 +328,22 @@ class Worker:
 
     async def _serve(self) -> None:
         k = self.cluster.kafka
-        await serve_health(k.worker_host, k.worker_port, self.metrics, lambda: self.ready)
+        self.metrics.say_what_runs("worker", k.clock)
+        await serve_health(k.worker_host, k.worker_port, self.metrics, lambda: self.ready, self._show_state)
+
+    def _show_state(self) -> None:
+        """Bring the gauges up to date, before someone reads the metrics."""
+        self.metrics.ready.set(self.ready)
+        for topic, messages in self.reader.lag().items():
+            self.metrics.lag.labels(topic).set(messages)
+
+    def _show_standing(self, code: str) -> None:
+        """Show how an engine stands, when a day or the settings have changed. No step of it runs meanwhile."""
+        municipality = self.open[code]
+        now = (municipality.engine.today, municipality.engine.watch.fitted_on, municipality.settings.text)
+        if self._shown.get(code) != now:
+            self._shown[code] = now
+            self.metrics.show_standing(code, standing(municipality.engine))
 
     def _measure(self, step: Step) -> None:
         measure_events(self.metrics, step.taken, step.result)

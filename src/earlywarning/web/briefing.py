@@ -1,0 +1,99 @@
+"""The weekly picture over HTTP: as page, PDF or data; and into the outbox for those who are named."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.concurrency import sync_to_thread
+from litestar.datastructures import State
+
+from earlywarning.briefing import Audience, BriefingError, briefing_messages, render_html, render_pdf
+from earlywarning.briefing.messages import Addressee
+from earlywarning.core.calendar import date_of
+from earlywarning.core.iso_week import WeekError, parse_week, week_of
+from earlywarning.locale import Language
+from earlywarning.runtimes.front import Front
+from earlywarning.runtimes.weekly_picture import picture_apart
+from earlywarning.store.outbox import Outbox
+
+_JSON = {"content-type": "application/json"}
+# Its own style sheet stands in the page, which is one file that can be handed on; nothing else is let in.
+_PAGE = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
+}
+
+
+class SendPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is to get the picture: names of recipients in the settings. week: without it, the newest that is over."""
+
+    to: list[str]
+    week: str = ""
+
+
+def _json(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
+
+
+def _week(service: Front, wanted: str) -> str:
+    if wanted:
+        return str(parse_week(wanted))
+    state = service.store.engine_state(service.register.municipality)
+    if state is None:
+        raise BriefingError("the store holds nothing yet; send events first")
+    return str(week_of(date_of(state[0]) - timedelta(days=6)))
+
+
+@get("/v1/briefing", summary="The weekly situational picture", tags=["briefing"], sync_to_thread=True)
+def picture(
+    state: State,
+    week: str = "",
+    form: Literal["html", "pdf", "json"] = "html",
+    language: Language | None = None,
+    audience: Audience = "group",
+) -> Response[bytes]:
+    """A week such as 2026-W12; without one, the newest that is over. audience=outside hides small counts, as the settings say."""
+    service: Front = state.service
+    words = language or service.settings.municipality.language
+    try:
+        made = picture_apart(service.settings, service.store.url, _week(service, week), words, audience)
+    except (WeekError, BriefingError) as error:
+        return _json({"problem": str(error)}, 400)
+    if form == "json":
+        return _json(made)
+    if form == "html":
+        return Response(render_html(made).encode(), headers=_PAGE)
+    name = f"briefing-{made.municipality}-{made.week}-{words}.pdf"
+    headers = {"content-type": "application/pdf", "content-disposition": f'inline; filename="{name}"'}
+    return Response(render_pdf(made), headers=headers)
+
+
+@post("/v1/briefing/send", status_code=202, summary="Send the weekly picture", tags=["briefing"])
+async def send_picture(request: Request[Any, Any, State], state: State) -> Response[bytes]:
+    """Put the picture into the outbox for some recipients; a week that they got already is not sent again."""
+    try:
+        wanted = msgspec.json.decode(await request.body(), type=SendPicture)
+    except msgspec.DecodeError:
+        return _json({"problem": 'the body must be {"to": ["recipient"], "week": "2026-W12"}'}, 400)
+    return await sync_to_thread(_send, state.service, wanted)
+
+
+def _send(service: Front, wanted: SendPicture) -> Response[bytes]:
+    known, own = service.settings.recipients, service.settings.municipality.language
+    if unknown := [name for name in wanted.to if name not in known]:
+        return _json({"problem": f"there is no recipient {unknown[0][:40]!r} in the settings; there are: {', '.join(known)}"}, 422)
+    try:
+        week = _week(service, wanted.week)
+        messages = []
+        for language in sorted({known[name].language or own for name in wanted.to}):
+            made = picture_apart(service.settings, service.store.url, week, language)
+            readers = [Addressee(known[n].channel, n) for n in wanted.to if (known[n].language or own) == language]
+            messages += briefing_messages(made, readers, datetime.now(UTC))
+    except (WeekError, BriefingError) as error:
+        return _json({"problem": str(error)}, 400)
+    service.store.commit(None, also=[Outbox(service.store).put(messages)])
+    return _json({"week": week, "to": wanted.to}, 202)
+
+
+BRIEFING = (picture, send_picture)

@@ -1,0 +1,59 @@
+"""The outbox over HTTP: messages that wait or were given up, and another try."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from earlywarning.runtimes.front import Front
+from earlywarning.store.outbox import Outbox, Waiting
+
+_JSON = {"content-type": "application/json"}
+
+
+class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which messages are tried again; without numbers, all that were given up."""
+
+    ids: list[int] = []
+
+
+def _answer(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
+
+
+def _row(w: Waiting) -> dict[str, Any]:
+    m = w.message
+    about = {name: getattr(m, name) for name in ("key", "channel", "recipient", "kind", "alert_id", "created_at")}
+    tried = {"state": w.state, "attempts": w.attempts, "next_at": w.next_at, "problem": w.problem}
+    return {"id": w.id, **about, **tried}
+
+
+@get("/v1/outbox", summary="Messages that wait or were given up", tags=["operations"], sync_to_thread=True)
+def list_messages(
+    state: State,
+    message_state: list[Literal["waiting", "delivered", "dead", "dropped"]] | None = Parameter(query="state", default=None),
+    limit: int = Parameter(default=100, ge=1, le=10_000),
+) -> Response[bytes]:
+    """Messages, the newest first, without what they say."""
+    service: Front = state.service
+    outbox = Outbox(service.store)
+    found = outbox.messages(service.register.municipality, message_state or ("waiting", "dead"), limit=limit)
+    rows = [_row(w) for w in found]
+    return _answer({"messages": rows})
+
+
+@post("/v1/outbox/retry", status_code=200, summary="Try messages again", tags=["operations"])
+async def retry_messages(request: Request[Any, Any, State], state: State) -> Response[bytes]:
+    """Have messages that were given up tried again."""
+    service: Front = state.service
+    try:
+        wanted = msgspec.json.decode(await request.body() or b"{}", type=Retry)
+    except msgspec.DecodeError:
+        return _answer({"problem": 'the body must be {"ids": [1, 2]}, or {} for all'}, 400)
+    outbox = Outbox(service.store)
+    dead = {w.id for w in outbox.messages(service.register.municipality, ["dead"])}
+    chosen = sorted(dead & set(wanted.ids)) if wanted.ids else sorted(dead)
+    return _answer({"retried": outbox.again(chosen, datetime.now(UTC)) if chosen else 0})

@@ -1,0 +1,72 @@
+"""Simple differences of counts come out as published, and keep the laws that they must keep."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earlywarning.core.displacement import e_test, poisson_z, weighted_displacement_difference
+
+_counts = st.tuples(st.integers(0, 500), st.integers(0, 500))
+
+
+def test_the_example_of_ptools_is_minus_ten_with_standard_error_8_4() -> None:
+    found = weighted_displacement_difference((20, 10), (20, 20))
+    assert (found.local, found.displaced, found.total) == (-10, 0, -10)
+    assert round(found.total_se, 1) == 8.4
+    assert (round(found.z, 6), round(found.low, 6), round(found.high, 6)) == (-1.195229, -23.761833, 3.761833)
+
+
+def test_what_moves_into_the_buffer_is_counted_against_the_action() -> None:
+    moved = weighted_displacement_difference((20, 10), (20, 20), (20, 30), (20, 20))
+    assert (moved.local, moved.displaced, moved.total) == (-10, 10, 0)
+
+
+def test_the_figures_of_the_paper_come_out() -> None:
+    """Wheeler & Ratcliffe 2018, as in the tests of ptools: -118, variance 1568, z -2.98, 95 % interval -196 to -40."""
+    found = weighted_displacement_difference((207, 110), (308, 318), (178, 157), (150, 140), level=0.95)
+    assert found.total == -118
+    assert found.total_se == pytest.approx(math.sqrt(1568))
+    assert (round(found.z, 2), round(found.low), round(found.high)) == (-2.98, -196, -40)
+
+
+def test_periods_and_areas_of_different_size_are_weighed_as_in_ptools() -> None:
+    time = weighted_displacement_difference((80, 20), (100, 50), time_weights=(2, 1))
+    assert (time.total, time.total_se) == (-20, pytest.approx(math.sqrt(115)))
+    area = weighted_displacement_difference(
+        (207, 110), (308, 318), (178, 157), (150, 140), area_weights=(0.9, 1.2, 1.6, 1.5), level=0.95
+    )
+    told = (area.total, area.total_se, area.z, area.low, area.high)
+    assert told == pytest.approx((-99.69444444, 35.4280755, -2.813995483, -169.1321965, -30.25669241))
+
+
+@given(_counts, _counts, _counts, st.floats(1, 4))
+def test_a_change_that_comes_everywhere_is_no_difference_and_dispersion_widens(
+    treated: tuple[int, int], buffer: tuple[int, int], other: tuple[int, int], dispersion: float
+) -> None:
+    assert weighted_displacement_difference(treated, treated, buffer, buffer).total == 0
+    plain, wide = (weighted_displacement_difference(treated, other, buffer, dispersion=d) for d in (1.0, dispersion))
+    assert wide.total == plain.total
+    assert wide.total_se == pytest.approx(plain.total_se * math.sqrt(dispersion))
+
+
+@pytest.mark.parametrize(("after", "before", "published"), [(6, 2, 0.1749), (0, 3, 0.0884), (20, 10, 0.069)])
+def test_the_e_test_gives_the_published_probabilities(after: int, before: int, published: float) -> None:
+    assert e_test(after, before) == pytest.approx(published, abs=5e-4)
+    assert e_test(before, after) == pytest.approx(e_test(after, before))
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_an_e_test_is_a_probability_and_nothing_is_likelier_than_no_difference(a: int, b: int) -> None:
+    assert 0 <= e_test(a, b) <= 1
+    assert e_test(a, a) > 0.86  # not 1: that nothing happens at all in either is no evidence of a difference
+
+
+def test_large_counts_are_tested_by_the_normal_limit_that_the_exact_test_nears() -> None:
+    assert e_test(1_050, 940) == pytest.approx(e_test(1_056, 945), abs=0.01)  # one exact, one beyond 2,000 events
+
+
+def test_a_square_root_has_half_a_standard_deviation() -> None:
+    assert poisson_z(9, 4) == 2
+    assert poisson_z(4, 9) == -2
