@@ -149,3 +149,17 @@ def test_a_commit_holds_the_database_from_its_start(store: Store, tmp_path: Path
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_the_lock_stands_beside_the_file(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "store.db.lock").read_text() == f"process {os.getpid()} 127.0.0.1:8080"
+
+
+def test_who_sees_that_something_was_kept_finds_the_days_that_it_touched(store: Store, changes: MakeChanges) -> None:
+    missed, seen = [], 0
+    writer = threading.Thread(target=lambda: [store.commit(changes(pages={n: b"page"}, page_events={n: 1})) for n in range(1, 41)])
+    writer.start()
+    while seen < 40:
+        now = store.commits
+        missed += sorted(set(range(seen + 1, now + 1)) - set(store.touched("0380", seen)))
+        seen = now
+    writer.join()
+    assert missed == []
+    assert store.touched("0380", 39) == [40]
+    assert store.touched("0180", 0) == []

@@ -46,8 +46,7 @@ class Store:
         self._shown = engine.url.render_as_string(hide_password=True)
         self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._one_at_a_time = Lock()  # the writer's threads
-        self._telling = Lock()
-        self.commits = 0  # of this process: who shows what is kept looks whether it has risen
+        self._telling, self.commits = Lock(), 0  # commits: of this process: who shows what is kept looks whether it has risen
         self._touched: dict[tuple[str, int], int] = {}  # by municipality and day: the commit that kept its page last
 
     @classmethod
