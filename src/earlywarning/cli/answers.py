@@ -16,7 +16,7 @@ from earlywarning.cli.place import OperatorError, load
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.learning import FEWEST, Precision, Rate, Recommendation, Waiting
 from earlywarning.locale import Language, Names
-from earlywarning.locale.catalogue import number_words, share_words, text
+from earlywarning.locale.catalogue import number_words, percent_words, text
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import area_register, category_tree
 from earlywarning.runtimes.learned import learned
@@ -107,7 +107,7 @@ def _print(told: dict[str, Any], settings: Settings, language: Language) -> None
     else:
         for what, rows in told["precision"].items():
             console.print(_table(t(f"by_{what}"), rows, called[what], language))
-    console.print(t(advice.verdict, budget=n(advice.budget), level=share_words(advice.level, language), n=assessed, least=FEWEST))
+    console.print(t(advice.verdict, budget=n(advice.budget), level=percent_words(advice.level, language), n=assessed, least=FEWEST))
     if advice.verdict != "wait":
         for c in advice.evidence:
             console.print("  " + t("candidate", budget=n(c.budget), assessed=c.assessed, confirmed=c.confirmed, missed=c.missed))
@@ -119,11 +119,14 @@ def _table(title: str, rows: list[Precision], called: Any, language: Language) -
         return text(language, key, "learning")
 
     table = Table(title=title, title_justify="left")
-    table.add_column("", overflow="fold")
-    for heading in ("alerts", "assessed", "confirmed", "known-cause", "false-alarm", "data-fault", "share"):
-        table.add_column(t(heading), justify="right")
+    table.add_column("", overflow="fold", ratio=1)
+    others = " / ".join(t(key) for key in ("known-cause", "false-alarm", "data-fault"))
+    for heading in (t("alerts"), t("assessed"), t("confirmed"), others, t("share")):
+        table.add_column(heading, justify="right", overflow="fold")
     for r in rows:
-        interval = f"{share_words(r.share, language)} ({share_words(r.low, language)}-{share_words(r.high, language)})"
-        counts = (r.alerts, r.assessed, r.confirmed, r.known_cause, r.false_alarm, r.data_fault)
-        table.add_row(called(r.key), *map(str, counts), interval if r.assessed else "")
+        interval = (
+            f"{percent_words(r.share, language)}\n({percent_words(r.low, language)}\N{EN DASH}{percent_words(r.high, language)})"
+        )
+        other = f"{r.known_cause} / {r.false_alarm} / {r.data_fault}" if r.assessed else ""
+        table.add_row(called(r.key), str(r.alerts), str(r.assessed), str(r.confirmed), other, interval if r.assessed else "")
     return table

@@ -91,6 +91,11 @@ def number_words(value: float, language: Language, digits: int = 1) -> str:
     return str(format_decimal(round(value, digits), locale=_LOCALE[language], decimal_quantization=False))
 
 
+def percent_words(share: float, language: Language) -> str:
+    """A share as whole percent, also none and all of it."""
+    return str(format_percent(share, locale=_LOCALE[language]))
+
+
 def share_words(share: float, language: Language) -> str:
     """A share in whole per cent, at least one."""
     return str(format_percent(max(round(share, 2), 0.01), locale=_LOCALE[language]))
