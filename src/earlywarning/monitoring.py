@@ -91,6 +91,11 @@ class Metrics:
         )
         self.lag = Gauge("earlywarning_kafka_lag_messages", "Messages that are not read yet.", ["topic"], registry=own)
         self.events = Counter("earlywarning_events", "Events taken in.", ["kind", "source", "outcome"], registry=own)
+        self.late = Counter(
+            "earlywarning_events_late",
+            "Events that count, but came too late to raise an alert (events.lateness_days).",
+            registry=own,
+        )
         self.rejected = Counter("earlywarning_events_rejected", "Events refused, by rule.", ["rule"], registry=own)
         self.lateness = _Lateness()
         self.registry.register(self.lateness)

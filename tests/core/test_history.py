@@ -83,8 +83,11 @@ def test_events_beyond_the_allowed_lateness_never_bring_a_settled_alert_back() -
     ]
     day = int(e.calendar.day_at(when))
     before = len(e.ledger.on_day(day))
+    assert e.ingest([event("in-time", recorded - timedelta(hours=3), recorded_at=recorded)], NOW).late == frozenset()
+    assert e.ingest(more[:2], NOW).late == {0, 1}  # they are marked,
+    assert e.ingest(more[:2], NOW).late == frozenset()  # once
     told = _feed(e, more, 1)
     e.advance(recorded + timedelta(days=2))
     told |= {change.change: [change.alert.alert_id] for change in e.changes().history}
-    assert len(e.ledger.on_day(day)) == before + len(more)  # they are counted
+    assert len(e.ledger.on_day(day)) == before + len(more)  # counted,
     assert not settled & {name for names in told.values() for name in names}

@@ -21,7 +21,8 @@ class Ingested(NamedTuple):
 
     tally: how many events let in had which (kind, source, outcome).
     lateness: for the kinds of the events let in, how many hours later than it happened each was recorded.
-    newest: by source, the hour (since the epoch) of its newest recording.
+    newest: by source, the hour (since the epoch) of its newest recording. late: places of events that count, but came later
+    than the allowed lateness after they happened: they raise nothing, and reopen nothing.
     """
 
     outcomes: list[Outcome]
@@ -29,6 +30,7 @@ class Ingested(NamedTuple):
     tally: Mapping[tuple[str, str, str], int] = {}
     lateness: tuple[NDArray[np.int8], Ints] = (np.empty(0, np.int8), np.empty(0, np.int64))
     newest: Mapping[str, int] = {}
+    late: frozenset[int] = frozenset()
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

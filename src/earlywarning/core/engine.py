@@ -25,7 +25,7 @@ from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
-from earlywarning.core.intake import Intake, Outcome, conflicts, ledger_columns, take_in, tally
+from earlywarning.core.intake import Intake, Outcome, came_late, conflicts, ledger_columns, take_in, tally
 from earlywarning.core.judged import Touched
 from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
@@ -91,14 +91,18 @@ class Engine:
         batch, rejections = admit(events, register=self.register, tree=self.tree, rules=self.settings.admission, now=now)
         outcomes: list[Outcome] = ["rejected"] * len(events)
         counted: dict[tuple[str, str, str], int] = {}
+        late = frozenset[int]()
         if len(batch.position):
+            before = 0 if history or self.today is None else self.today
             said = self._take(batch, events, rejections, history)
             counted = tally(batch, said)
             for position, outcome in zip(batch.position.tolist(), said.tolist(), strict=True):
                 outcomes[position] = outcome
+            arrived = np.maximum(self.calendar.day_of(batch.recorded), before)
+            late = came_late(batch, said, arrived - self.calendar.day_of(batch.end), self.settings.watch.lateness)
         newest = {name: int(batch.recorded[batch.source == i].max(initial=0)) for i, name in enumerate(batch.sources)}
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
-        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), counted, lateness, newest)
+        return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), counted, lateness, newest, late)
 
     def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection], history: bool) -> NDArray[np.str_]:
         arrived = self.calendar.day_of(batch.recorded)

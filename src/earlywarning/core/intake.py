@@ -109,3 +109,8 @@ def _conflict(position: int, revision: int, event: AnyEvent) -> Rejection:
     item = msgspec.to_builtins(event)
     problem = f"revision {revision} is held with other content; raise the revision with each correction"
     return rejection(position, item, "revision", "revision-conflict", problem)
+
+
+def came_late(batch: EventBatch, said: NDArray[np.str_], days: NDArray[np.int64], lateness: int) -> frozenset[int]:
+    """Places of events that count, but came when their day could raise no alert any more. days: from end to arrival, (n,)."""
+    return frozenset(batch.position[(days > lateness) & np.isin(said, ("accepted", "replaced"))].tolist())

@@ -23,14 +23,15 @@ class Taken(NamedTuple):
     supply: Supply
     outcomes: list[Outcome]
     rejections: list[Rejection]
+    late: frozenset[int] = frozenset()  # places among the decoded events
 
     def items(self) -> list[ItemResult]:
         """One result for each item, in the order of the supply."""
         decoded, first = self.supply.decoded, self.supply.first
         refused = {r.index for r in self.rejections}
         results = [
-            ItemResult(p + first, outcome, event.event_id, event.source)
-            for p, event, outcome in zip(decoded.positions, decoded.events, self.outcomes, strict=True)
+            ItemResult(p + first, outcome, event.event_id, event.source, late=i in self.late)
+            for i, (p, event, outcome) in enumerate(zip(decoded.positions, decoded.events, self.outcomes, strict=True))
             if p not in refused
         ]
         results += [
@@ -53,7 +54,8 @@ def take_supplies(
             rejections.append(msgspec.structs.replace(rejection, index=decoded.positions[rejection.index - begin]))
             rejection = next(refused, None)
         rejections.sort(key=lambda r: r.index)
-        taken.append(Taken(supply, result.outcomes[begin:stop], rejections))
+        late = frozenset(i - begin for i in result.late if begin <= i < stop)
+        taken.append(Taken(supply, result.outcomes[begin:stop], rejections, late))
         letters += [dead_letter(supply, r, now, engine.register.municipality) for r in rejections]
         begin = stop
     return taken, result, letters
@@ -88,6 +90,7 @@ def measure_events(m: Metrics, taken: Sequence[Taken], result: Ingested) -> None
     """Count what was taken in."""
     m.lateness.add(*result.lateness)
     m.show_newest(result.newest)
+    m.late.inc(len(result.late))
     m.count_events({key: n for key, n in result.tally.items() if key[2] != "rejected"})
     for one in taken:
         for r in one.rejections:

@@ -25,7 +25,8 @@ class Supply(NamedTuple):
 class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one item of a batch; field, rule and problem only when it was rejected.
 
-    queued: checked, and safe on the brokers; a worker counts it, and tells repeats from news.
+    queued: checked, and safe on the brokers; a worker counts it, and tells repeats from news. late: it counts, but came later than
+    `events.lateness_days` after it happened, and so raises no alert.
     """
 
     index: int
@@ -35,3 +36,4 @@ class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str | None = None
     rule: str | None = None
     problem: str | None = None
+    late: bool = False

@@ -307,6 +307,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
             "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected", "queued"]},
             **texts,
             "problem": {"type": "string"},
+            "late": {"type": "boolean", "description": "it counts, but came too late to raise an alert"},
         },
     }
     answer = {
