@@ -10,8 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: .venv/.runtime
 	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
 
+# A process for each core; a file's tests stay together, since they share what takes long to set up.
 test: .venv/.development
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/.development
 	$(BIN)/ruff format --check src tests benchmarks
