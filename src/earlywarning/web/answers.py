@@ -24,17 +24,13 @@ from earlywarning.runtimes.learned import learned
 from earlywarning.runtimes.links import Link, LinkError
 from earlywarning.store import StoreError
 from earlywarning.store.cases import Cases
+from earlywarning.web.json_answers import json_answer
 
-_JSON = {"content-type": "application/json"}
 _CONFLICTS = ("stale", "illegal-transition")
 _ASSESSMENTS: tuple[Literal["confirmed", "known-cause", "false-alarm", "data-fault"], ...] = (
     "confirmed", "known-cause", "false-alarm", "data-fault",
 )  # fmt: skip
 _MOST_FORM = 16_384  # bytes of a form
-
-
-def _json(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
 
 
 def case_of(service: Front, alert: Alert) -> Casework:
@@ -66,21 +62,21 @@ async def answer_alert(request: Request[Any, Any, State], state: State, alert_id
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # Where it is wrong, never what it says there.
         place = str(error).rpartition(" - at ")[2].strip("`") if " - at " in str(error) else "$"
-        return _json({"problem": "the body is no answer as the API document says", "at": place}, 400)
+        return json_answer({"problem": "the body is no answer as the API document says", "at": place}, 400)
     try:
         case = await asyncio.to_thread(service.answer, said)
     except AnswerError as error:
         status = 409 if error.rule in _CONFLICTS else 404 if error.rule == "unknown-alert" else 422
-        return _json({"problem": str(error), "field": error.field, "rule": error.rule}, status)
+        return json_answer({"problem": str(error), "field": error.field, "rule": error.rule}, status)
     except StoreError as error:
-        return _json({"problem": f"the answer was not taken: {error}"}, 503)
-    return _json({"casework": case, "possible": possible(case)})
+        return json_answer({"problem": f"the answer was not taken: {error}"}, 503)
+    return json_answer({"casework": case, "possible": possible(case)})
 
 
 @get("/v1/learning", summary="What the answers tell", tags=["alerts"], sync_to_thread=True)
 def learning(state: State) -> Response[bytes]:
     """Precision by tendency, area, category and settings version; alerts a week; time to acknowledge; a recommendation."""
-    return _json(learned(state.service.store, state.service.settings))
+    return json_answer(learned(state.service.store, state.service.settings))
 
 
 def refusal(error: AnswerError, language: Language) -> str:

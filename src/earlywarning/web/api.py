@@ -28,13 +28,14 @@ from earlywarning.web.access import Recognition, check_table, guard
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
+from earlywarning.web.json_answers import json_answer, problem
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
 from earlywarning.web.pages.frame import Asking, go
 from earlywarning.web.pages.site import PAGES, wants_page
 from earlywarning.web.passwords import Attempts
 from earlywarning.web.plan import PLAN
-from earlywarning.web.refusals import json_answer, no_sniffing, problem, refused
+from earlywarning.web.refusals import no_sniffing, refused
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000

@@ -16,8 +16,8 @@ from earlywarning.locale import Language
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.weekly_picture import picture_apart
 from earlywarning.store.outbox import Outbox
+from earlywarning.web.json_answers import json_answer
 
-_JSON = {"content-type": "application/json"}
 # Its own style sheet stands in the page, which is one file that can be handed on; nothing else is let in.
 _PAGE = {
     "content-type": "text/html; charset=utf-8",
@@ -30,10 +30,6 @@ class SendPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     to: list[str]
     week: str = ""
-
-
-def _json(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
 
 
 def _week(service: Front, wanted: str) -> str:
@@ -59,9 +55,9 @@ def picture(
     try:
         made = picture_apart(service.settings, service.store.url, _week(service, week), words, audience)
     except (WeekError, BriefingError) as error:
-        return _json({"problem": str(error)}, 400)
+        return json_answer({"problem": str(error)}, 400)
     if form == "json":
-        return _json(made)
+        return json_answer(made)
     if form == "html":
         return Response(render_html(made).encode(), headers=_PAGE)
     name = f"briefing-{made.municipality}-{made.week}-{words}.pdf"
@@ -75,14 +71,16 @@ async def send_picture(request: Request[Any, Any, State], state: State) -> Respo
     try:
         wanted = msgspec.json.decode(await request.body(), type=SendPicture)
     except msgspec.DecodeError:
-        return _json({"problem": 'the body must be {"to": ["recipient"], "week": "2026-W12"}'}, 400)
+        return json_answer({"problem": 'the body must be {"to": ["recipient"], "week": "2026-W12"}'}, 400)
     return await sync_to_thread(_send, state.service, wanted)
 
 
 def _send(service: Front, wanted: SendPicture) -> Response[bytes]:
     known, own = service.settings.recipients, service.settings.municipality.language
     if unknown := [name for name in wanted.to if name not in known]:
-        return _json({"problem": f"there is no recipient {unknown[0][:40]!r} in the settings; there are: {', '.join(known)}"}, 422)
+        return json_answer(
+            {"problem": f"there is no recipient {unknown[0][:40]!r} in the settings; there are: {', '.join(known)}"}, 422
+        )
     try:
         week = _week(service, wanted.week)
         messages = []
@@ -91,9 +89,9 @@ def _send(service: Front, wanted: SendPicture) -> Response[bytes]:
             readers = [Addressee(known[n].channel, n) for n in wanted.to if (known[n].language or own) == language]
             messages += briefing_messages(made, readers, datetime.now(UTC))
     except (WeekError, BriefingError) as error:
-        return _json({"problem": str(error)}, 400)
+        return json_answer({"problem": str(error)}, 400)
     service.store.commit(None, also=[Outbox(service.store).put(messages)])
-    return _json({"week": week, "to": wanted.to}, 202)
+    return json_answer({"week": week, "to": wanted.to}, 202)
 
 
 BRIEFING = (picture, send_picture)

@@ -14,16 +14,11 @@ from earlywarning.locale import Language, Names
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.muting import MuteWords, mute, shown, shown_mute
 from earlywarning.store.mutes import Mutes
-
-_JSON = {"content-type": "application/json"}
+from earlywarning.web.json_answers import json_answer
 
 
 class _Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     who: str
-
-
-def _json(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
 
 
 def _place(state: State, wanted: Language | None) -> tuple[Front, Names, Language]:
@@ -38,7 +33,7 @@ async def list_mutes(state: State, over: bool = False, language: Language | None
     today = local_day(datetime.now(UTC), service.settings.municipality.timezone)
     own = service.register.municipality
     mutes = await asyncio.to_thread(lambda: Mutes(service.store).every(own, None if over else today))
-    return _json({"mutes": [shown_mute(m, names, words) for m in mutes if over or m.ended_at is None]})
+    return json_answer({"mutes": [shown_mute(m, names, words) for m in mutes if over or m.ended_at is None]})
 
 
 @post("/v1/mutes", status_code=201, summary="Make a mute", tags=["mutes"])
@@ -54,10 +49,10 @@ async def make_mute(
             lambda: mute(service.store, service.register, service.tree, said, datetime.now(UTC), timezone, keep=not preview)
         )
     except msgspec.DecodeError as error:
-        return _json({"problem": f"the body is not a mute: {error}"}, 400)
+        return json_answer({"problem": f"the body is not a mute: {error}"}, 400)
     except MuteError as error:
-        return _json({"problem": str(error), "field": error.field, "rule": error.rule}, 422)
-    return _json(shown(result, names, words), 200 if preview else 201)
+        return json_answer({"problem": str(error), "field": error.field, "rule": error.rule}, 422)
+    return json_answer(shown(result, names, words), 200 if preview else 201)
 
 
 @post("/v1/mutes/{mute_id:str}/end", status_code=200, summary="End a mute", tags=["mutes"])
@@ -71,10 +66,12 @@ async def end_mute(
         own = service.register.municipality
         ended = await asyncio.to_thread(lambda: Mutes(service.store).end(mute_id, own, who, datetime.now(UTC)))
     except msgspec.DecodeError as error:
-        return _json({"problem": f"the body does not say who ends it: {error}"}, 400)
+        return json_answer({"problem": f"the body does not say who ends it: {error}"}, 400)
     except MuteError as error:
-        return _json({"problem": str(error), "field": error.field, "rule": error.rule}, 404 if error.rule == "unknown" else 409)
-    return _json(shown_mute(ended, names, words))
+        return json_answer(
+            {"problem": str(error), "field": error.field, "rule": error.rule}, 404 if error.rule == "unknown" else 409
+        )
+    return json_answer(shown_mute(ended, names, words))
 
 
 MUTES = [list_mutes, make_mute, end_mute]

@@ -10,18 +10,13 @@ from litestar.params import Parameter
 
 from earlywarning.runtimes.front import Front
 from earlywarning.store.outbox import Outbox, Waiting
-
-_JSON = {"content-type": "application/json"}
+from earlywarning.web.json_answers import json_answer
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which messages are tried again; without numbers, all that were given up."""
 
     ids: list[int] = []
-
-
-def _answer(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
 
 
 def _row(w: Waiting) -> dict[str, Any]:
@@ -42,7 +37,7 @@ def list_messages(
     outbox = Outbox(service.store)
     found = outbox.messages(service.register.municipality, message_state or ("waiting", "dead"), limit=limit)
     rows = [_row(w) for w in found]
-    return _answer({"messages": rows})
+    return json_answer({"messages": rows})
 
 
 @post("/v1/outbox/retry", status_code=200, summary="Try messages again", tags=["operations"])
@@ -52,8 +47,8 @@ async def retry_messages(request: Request[Any, Any, State], state: State) -> Res
     try:
         wanted = msgspec.json.decode(await request.body() or b"{}", type=Retry)
     except msgspec.DecodeError:
-        return _answer({"problem": 'the body must be {"ids": [1, 2]}, or {} for all'}, 400)
+        return json_answer({"problem": 'the body must be {"ids": [1, 2]}, or {} for all'}, 400)
     outbox = Outbox(service.store)
     dead = {w.id for w in outbox.messages(service.register.municipality, ["dead"])}
     chosen = sorted(dead & set(wanted.ids)) if wanted.ids else sorted(dead)
-    return _answer({"retried": outbox.again(chosen, datetime.now(UTC)) if chosen else 0})
+    return json_answer({"retried": outbox.again(chosen, datetime.now(UTC)) if chosen else 0})

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
@@ -18,12 +17,7 @@ from earlywarning.plan.reading import read_plan
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.weekly_picture import plan_rows
 from earlywarning.store.plans import Plans
-
-_JSON = {"content-type": "application/json"}
-
-
-def _json(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
+from earlywarning.web.json_answers import json_answer
 
 
 @get("/v1/plan", summary="The action plan", tags=["plan"])
@@ -40,7 +34,7 @@ def _shown(service: Front, language: Language | None) -> Response[bytes]:
         plan_rows(service.store, service.settings, service.register, service.tree, week_of(date_of(kept[0])), words) if kept else []
     )
     versions = [v._asdict() for v in plans.versions(own)]
-    return _json({"plan": plans.current(own), "standing": rows, "versions": versions})
+    return json_answer({"plan": plans.current(own), "standing": rows, "versions": versions})
 
 
 @post("/v1/plan", status_code=200, summary="Put an action plan in force", tags=["plan"])
@@ -58,16 +52,18 @@ async def put_plan(
 def _put(service: Front, data: bytes, file: str, actor: str, note: str) -> Response[bytes]:
     for name, value in (("actor", actor), ("note", note)):
         if (found := find_personal_data(value)) is not None:
-            return _json({"problems": [f"{name}: it holds personal data ({found.rule}); name a function, and no persons"]}, 422)
+            return json_answer(
+                {"problems": [f"{name}: it holds personal data ({found.rule}); name a function, and no persons"]}, 422
+            )
     try:
         plan = read_plan(data, file, service.register, service.tree)
     except PlanError as error:
-        return _json({"problems": str(error).splitlines()}, 422)
+        return json_answer({"problems": str(error).splitlines()}, 422)
     plans, own = Plans(service.store), service.register.municipality
     before = plans.versions(own)
     number = plans.add(own, plan, actor, datetime.now(UTC), note)
     changed = not before or before[-1].number != number
-    return _json({"number": number, "version": plan.version, "changed": changed})
+    return json_answer({"number": number, "version": plan.version, "changed": changed})
 
 
 PLAN = (show_plan, put_plan)

@@ -4,7 +4,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
@@ -12,26 +11,16 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from earlywarning.store import StoreError
+from earlywarning.web.json_answers import problem
 from earlywarning.web.pages.site import problem_page, wants_page
 
 log = structlog.get_logger(__name__)
-_JSON = {"content-type": "application/json"}
 _SAFE = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
 )
-
-
-def json_answer(value: Any, status: int = 200) -> Response[bytes]:
-    """Anything as JSON."""
-    return Response(msgspec.json.encode(value), status_code=status, headers=_JSON)
-
-
-def problem(status: int, problem: str, **more: Any) -> Response[bytes]:
-    """What is wrong, in words for whoever asked."""
-    return json_answer({"problem": problem, **more}, status)
 
 
 def refused(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
