@@ -39,6 +39,7 @@ def configure_logs(stream: TextIO | None = None) -> None:
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
     )
     handler.setFormatter(formatter)
+    logging.captureWarnings(True)  # a library's warning is a line like the others
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -7,19 +7,22 @@ import hmac
 import os
 import secrets
 import time
+import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-from authlib.integrations.base_client.errors import OAuthError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from earlywarning.settings import Settings
 from earlywarning.settings_access import LOOPBACK
+
+with warnings.catch_warnings(record=True):  # authlib tells of its own plans at each import; no operator can act on that
+    from authlib.integrations.base_client.errors import OAuthError
+    from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 SECRET = "EARLYWARNING_OIDC_SECRET"  # noqa: S105  # the environment variable's name
 _SIGNED_BY = ["RS256", "PS256", "ES256", "EdDSA"]  # never by the client's secret, never "none"
