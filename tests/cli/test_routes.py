@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.core.routed import TUESDAY, alert, case, mute
 from tests.core.town import CODE
 from tests.web.conftest import write_town
 
+LOCAL = ZoneInfo("Europe/Stockholm")
 RECIPIENTS = """
 [recipients.coordination]
 role = "coordinator"
@@ -129,7 +131,7 @@ def test_unknown_areas_of_recipients_are_found_when_settings_are_checked(tmp_pat
 
 def test_a_mute_is_previewed_made_listed_and_ended(tmp_path: Path) -> None:
     write_town(tmp_path, RECIPIENTS)
-    today = datetime.now(UTC).date()
+    today = datetime.now(LOCAL).date()
     last_year = alert("then", opened=datetime.now(UTC) - timedelta(days=364), areas=("A4",), state="settled")
     keep(tmp_path, alert("now", opened=datetime.now(UTC), areas=("A4",)), last_year, alert("else", opened=datetime.now(UTC)))
     words = (
@@ -154,6 +156,6 @@ def test_a_mute_is_previewed_made_listed_and_ended(tmp_path: Path) -> None:
 
 def test_a_mute_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     write_town(tmp_path)
-    today = datetime.now(UTC).date()
+    today = datetime.now(LOCAL).date()
     words = ("--first", today.isoformat(), "--last", (today + timedelta(days=60)).isoformat(), "--reason", "festival")
     assert "61 days are too long" in command(tmp_path, "mute", "add", *words, "--who", "coordinator", "--area", "D1", code=1)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from earlywarning.core.alert_record import Alert, AlertChange, Change
 from earlywarning.core.casework import Casework
@@ -21,7 +22,7 @@ MORNINGS = daily(6, ZONE)
 
 def alert(number: int | str = 1, *, opened: datetime = TUESDAY, **parts: Any) -> Alert:
     """A surge of graffiti in A1 that was opened on Tuesday 3 March 2026, unless parts say otherwise."""
-    day = opened.astimezone(UTC).date()
+    day = opened.astimezone(ZoneInfo(ZONE)).date()
     given: dict[str, Any] = {
         "alert_id": f"{CODE}-260303-{number}", "municipality": CODE, "opened_on": day, "opened_at": opened, "last_day": day,
         "updated_on": day, "areas": ("A1",), "categories": ("C0",),

@@ -21,7 +21,7 @@ from tests.core.town import CODE, history, merged, surge
 from tests.kafka.town import Cluster, Message
 from tests.web.conftest import write_town
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from earlywarning.runtimes.kafka.topics import (
     STATISTICS,
     create_topics,
     group,
+    partition_of,
     topic_name,
 )
 from earlywarning.runtimes.kafka.watching import END_FAULT, END_STALLED, END_SUSPENDED
@@ -312,6 +313,13 @@ class Cluster:
         name = topic_name(self.settings.kafka, STATE)
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=COMPACTED)])
         client.close()
+
+    def begin_segment(self, code: str) -> None:
+        """Write what says nothing into the changelog, so that its newest segment, if it is a second old, is followed by another."""
+        producer = KafkaProducer(bootstrap_servers=self.settings.kafka.brokers, acks="all")
+        partition = partition_of(code, PARTITIONS)
+        producer.send(topic_name(self.settings.kafka, STATE), key=f"{code}/nothing".encode(), value=None, partition=partition)
+        producer.close()
 
     def changelog(self) -> dict[str, dict[str, bytes]]:
         """By municipality, its records as the changelog holds them: what a rebuild has to go by."""

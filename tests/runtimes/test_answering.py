@@ -57,6 +57,17 @@ def said(service: Service, action: str, **fields: Any) -> Answer:
 EXPLAINED = {"assessment": "known-cause", "reason": "local-event", "note": "Marknad på torget"}
 
 
+def test_a_measure_given_after_midnight_begins_on_the_local_day(service: Service) -> None:
+    just_after_midnight = datetime(2026, 3, 16, 23, 30, tzinfo=UTC)  # 17 March, 00:30, in Stockholm
+    picture = {"situation": "Torget om kvällen", "target": "Butiker", "motivation": "Okänd"}
+    fields = {"answers": 1, "what": "Belysning", "owner": "Gatukontoret", "due": "2026-03-20", "goal": "färre anmälningar"}
+    service.answer(said(service, "assess", assessment="confirmed", reason="new-problem"))
+    service.answer(said(service, "picture", picture=picture))
+    service.answer(said(service, "cause", cause="lighting"))
+    case = service.answer(said(service, "measure", at=just_after_midnight, **fields))
+    assert str(case.measures[0].begins) == "2026-03-17"
+
+
 def test_an_answer_changes_the_casework_and_stands_in_the_audit(service: Service) -> None:
     case = service.answer(said(service, "assess", **EXPLAINED))
     assert (case.stage, case.assessment, case.acknowledged_by) == ("assessed", "known-cause", "samordnaren")

@@ -1,14 +1,17 @@
 """Mutes over HTTP: made, previewed, listed and ended while the service runs, also from the command line."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tests.cli.test_commands import command
 from tests.web.conftest import Running
 
+LOCAL = ZoneInfo("Europe/Stockholm")
+
 
 def test_mutes_are_made_and_ended_while_the_service_runs(running: Running) -> None:
-    today = datetime.now(UTC).date()
+    today = datetime.now(LOCAL).date()
     said = {
         "areas": ["D0"], "first_day": today.isoformat(), "last_day": (today + timedelta(days=3)).isoformat(),
         "reason": "school-holiday", "who": "coordinator",
@@ -31,7 +34,7 @@ def test_mutes_are_made_and_ended_while_the_service_runs(running: Running) -> No
 
 
 def test_a_mute_that_cannot_be_made_is_refused_with_its_field(running: Running) -> None:
-    day = datetime.now(UTC).date().isoformat()
+    day = datetime.now(LOCAL).date().isoformat()
     said = {"areas": ["D9"], "first_day": day, "last_day": day, "reason": "festival", "who": "coordinator"}
     answer = running.client.post("/v1/mutes", json=said)
     assert (answer.status_code, answer.json()["field"], answer.json()["rule"]) == (422, "areas", "unknown")
@@ -39,7 +42,7 @@ def test_a_mute_that_cannot_be_made_is_refused_with_its_field(running: Running) 
 
 
 def test_the_command_says_that_the_store_is_in_use_and_goes_through_the_service(running: Running) -> None:
-    today = datetime.now(UTC).date().isoformat()
+    today = datetime.now(LOCAL).date().isoformat()
     words = ("mute", "add", "--first", today, "--last", today, "--reason", "sports", "--who", "coordinator", "--category", "G0")
     assert f"--to {running.address}" in command(running.folder, *words, code=1)
     said = command(running.folder, *words, "--to", running.address)

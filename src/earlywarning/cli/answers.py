@@ -40,7 +40,7 @@ def answer_alert(settings_file: Path | None, to: str, fields: dict[str, Any], la
         except msgspec.ValidationError as error:
             raise OperatorError(f"this is no answer: {error}") from error
         with Store.open(settings.store_url, writer=True) as store:
-            case = Answering(store).take(said, settings.municipality.code)
+            case = Answering(store).take(said, settings.municipality.code, timezone=settings.municipality.timezone)
     print(text(words, "thanks", "answer", stage=text(words, case.stage, "stage")))
 
 

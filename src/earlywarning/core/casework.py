@@ -109,8 +109,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One answer of the group to an alert, as it comes by API, page, link in a mail or topic.
 
     answer_id: the sender's own; the same answer twice changes nothing. actor: who answers (a user or function, as signed
-    in), at: when. revision: of the casework that the sender saw; None, whatever it is now. Which other fields an action
-    needs is said by `answer`.
+    in), at: when; its day is the day of the answer. revision: of the casework that the sender saw; None, whatever it is
+    now. Which other fields an action needs is said by `answer`.
     """
 
     answer_id: Annotated[str, Meta(min_length=1, max_length=64)]

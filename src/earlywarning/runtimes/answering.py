@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from threading import RLock
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -22,12 +23,14 @@ class Answering:
         self._store, self.cases = store, Cases(store)
         self.one_at_a_time = RLock()
 
-    def take(self, said: Answer, municipality: str, heed: Heed = list) -> Casework:
+    def take(self, said: Answer, municipality: str, heed: Heed = list, timezone: str = "Europe/Stockholm") -> Casework:
         """Apply an answer to an alert of a municipality; one that was taken before changes nothing.
 
-        heed: called with what the answer says to the baselines, before it is kept. Raises AnswerError, which the audit log
-        keeps as well; StoreError when it could not be kept.
+        heed: called with what the answer says to the baselines, before it is kept. timezone: in which the days of the answer are
+        days: a measure that is given at half past midnight begins that day, not the day before.
+        Raises AnswerError, which the audit log keeps as well; StoreError when it could not be kept.
         """
+        said = msgspec.structs.replace(said, at=said.at.astimezone(ZoneInfo(timezone)))
         with self.one_at_a_time:
             alert, case = self._of(said.alert_id, municipality)
             if self.cases.answered(said.answer_id):

@@ -208,7 +208,9 @@ class Service:
         with self._writing:
             self._catch_up()
             try:
-                return self.answering.take(said, self.register.municipality, self.engine.answer)
+                return self.answering.take(
+                    said, self.register.municipality, self.engine.answer, self.settings.municipality.timezone
+                )
             except StoreError:
                 self._fell_behind()
                 raise

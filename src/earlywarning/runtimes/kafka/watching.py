@@ -45,9 +45,14 @@ class Watchdog:
         if self._pulse is not None:
             self._pulse = now
 
+    def begin(self) -> None:
+        """From here on an absence is noticed. Faust starts its tasks, `watch` among them, a while after the state is there."""
+        if self._pulse is None:
+            self._pulse = time.monotonic()
+
     async def watch(self) -> None:
         """Beat, and end a process in which nothing moves while messages wait."""
-        self._pulse = time.monotonic()
+        self.begin()
         while True:
             await asyncio.sleep(0.5)
             self.not_suspended()

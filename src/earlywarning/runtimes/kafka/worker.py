@@ -132,6 +132,7 @@ class Worker:
                 self._keys.setdefault(municipality, set()).add(key)
             else:
                 del self.table.data[key]
+        self.watchdog.begin()
         self.watchdog.moved()
         self._wake.set()
         log.info("state is there", partitions=sorted(own), municipalities=len(self._keys))
