@@ -17,7 +17,7 @@ def _command(*words: str) -> list[str]:
 
 
 def _run(folder: Path, *words: str) -> str:
-    done = subprocess.run(_command(*words), cwd=folder, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(_command(*words), cwd=folder, capture_output=True, text=True, check=True, timeout=1200)
     return done.stdout
 
 
