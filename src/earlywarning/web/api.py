@@ -36,6 +36,7 @@ from earlywarning.web.pages.site import PAGES, wants_page
 from earlywarning.web.passwords import Attempts
 from earlywarning.web.plan import PLAN
 from earlywarning.web.refusals import no_sniffing, refused
+from earlywarning.web.settings import SETTINGS
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
@@ -264,6 +265,7 @@ def index(request: Asking, state: State) -> Response[bytes]:
         "/v1/categories",
         "/v1/events",
         "/v1/mutes",
+        "/v1/settings",
         "/openapi.json",
         "/metrics",
         "/readyz",
@@ -332,6 +334,7 @@ def make_app(service: Front) -> Litestar:
             *ANSWER_ROUTES, *PAGES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
             healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
+            *SETTINGS,
         ],
         state=State({"service": service, "attempts": Attempts()}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
