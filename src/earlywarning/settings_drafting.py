@@ -12,10 +12,11 @@ from tomlkit.items import Table
 
 from earlywarning.core.settings_draft import SECTIONS, DraftError
 from earlywarning.settings import Alerts, Budget, Detection, Settings, SettingsError, parse_settings
+from earlywarning.settings_sections import Section
 from earlywarning.settings_text import allowed_words
 
 Kind = Literal["whole", "number", "days", "choices", "choice", "weights"]
-_SECTIONS = {"detection": Detection, "alerts": Alerts, "budget": Budget}
+_SECTIONS: dict[str, type[Section]] = {"detection": Detection, "alerts": Alerts, "budget": Budget}
 
 
 class Key(NamedTuple):
@@ -93,9 +94,13 @@ def rewritten(text: str, changes: Mapping[str, Any]) -> str:
         else:
             table[key] = value
     new = tomlkit.dumps(document)
-    if tomllib.loads(new) != _expected(text, changes):
+    if _filled(tomllib.loads(new)) != _filled(_expected(text, changes)):
         raise SettingsError(["the file is laid out so that it cannot be rewritten safely; change it by hand"])
     return new
+
+
+def _filled(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in document.items() if part != {}}
 
 
 def _expected(text: str, changes: Mapping[str, Any]) -> dict[str, Any]:

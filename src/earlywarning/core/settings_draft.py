@@ -91,7 +91,15 @@ def same(one: Any, other: Any) -> bool:
 def begun(municipality: str, wanted: Values, in_force: Values, base: int, reason: str, who: str, at: datetime) -> Draft:
     """A new draft. Raises DraftError when it changes nothing or may not be kept."""
     draft = Draft(
-        municipality=municipality, base=base, before={}, changes={}, author=who, made_at=at, changed_by=who, changed_at=at, revision=0
+        municipality=municipality,
+        base=base,
+        before={},
+        changes={},
+        author=who,
+        made_at=at,
+        changed_by=who,
+        changed_at=at,
+        revision=0,
     )
     return revised(draft, wanted, in_force, base, reason, who, at)
 
@@ -131,7 +139,7 @@ def ready(draft: Draft, in_force: Values, revision: int) -> dict[str, Any]:
     if not draft.reason.strip():
         raise DraftError("no-reason", "a reason is missing; say why, for those who ask in a year")
     if found := clashes(draft, in_force):
-        said = {key: "has been changed since the draft was made; compare it with what is in force now" for key in found}
+        said = dict.fromkeys(found, "has been changed since the draft was made; compare it with what is in force now")
         raise DraftError("clash", "what is in force has changed since the draft was made", said)
     changes = changed(draft.changes, in_force)
     if not changes:

@@ -235,12 +235,12 @@ class Service:
         self._tell(changes.history)
 
     def put_in_force(self, rewrite: Rewrite, decision: Decision) -> int:
-        """Put rewritten settings in force, and in their file. Raises DraftError, SettingsError, StoreError; then nothing has changed."""
+        """Put rewritten settings in force, and in their file. Raises DraftError, SettingsError, StoreError."""
         with self._writing:  # the watcher of the file waits as well, and finds nothing new
             return put_in_file(self.settings_file, self.settings, rewrite, decision, self.reload)
 
     def reload(self, settings: Settings, decision: Decision | None = None) -> int:
-        """Put new settings in force and keep their version; returns its number. Raises what `open` raises; the old ones then stay."""
+        """Put new settings in force and keep their version; returns its number. Raises what `open` raises."""
         now = datetime.now(UTC)
         with self._writing:
             old = self.settings

@@ -9,7 +9,7 @@ from earlywarning.core.settings_draft import Decision, Draft, DraftError
 from earlywarning.runtimes.assembly import engine_settings
 from earlywarning.runtimes.front import Front
 from earlywarning.settings import Settings, SettingsError
-from earlywarning.settings_drafting import restoring, rewritten, refusal, tried, values_of, version_values
+from earlywarning.settings_drafting import refusal, restoring, rewritten, tried, values_of, version_values
 from earlywarning.store.settings_drafts import Drafts
 from earlywarning.store.settings_versions import SettingsVersions, Version
 
@@ -48,9 +48,7 @@ def problems(front: Front, wanted: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
-def save(
-    front: Front, wanted: Mapping[str, Any], reason: str, who: str, draft_id: int | None = None, revision: int = 0
-) -> Draft:
+def save(front: Front, wanted: Mapping[str, Any], reason: str, who: str, draft_id: int | None = None, revision: int = 0) -> Draft:
     """Keep a new draft, or another revision of one. Raises DraftError, StoreError."""
     drafts, now = Drafts(front.store, front.register.municipality), datetime.now(UTC)
     in_force, base = values_of(front.settings), number_in_force(front)
@@ -124,6 +122,12 @@ def get(front: Front, draft_id: int) -> Draft:
     if draft is None:
         raise DraftError("unknown", f"there is no draft {draft_id}")
     return draft
+
+
+def before(front: Front) -> int | None:
+    """The number of the version to which one click goes back, None when there is none."""
+    found = _before(front, SettingsVersions(front.store, front.register.municipality).every())
+    return found.number if found else None
 
 
 def _before(front: Front, kept: list[Version]) -> Version | None:

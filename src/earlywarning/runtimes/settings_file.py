@@ -16,9 +16,9 @@ Reload = Callable[[Settings, Decision | None], int]
 def put_in_file(file: Path | None, in_force: Settings, rewrite: Rewrite, decision: Decision, reload: Reload) -> int:
     """Put rewritten settings in force by `reload`, and then in the file's place; returns what reload does, their number.
 
-    The caller sees to it that nobody else reloads meanwhile. What goes wrong leaves file and settings as they were: a crash in between
-    leaves the file, which says what is in force. Raises DraftError when the file cannot be written or says something else than
-    what is in force, SettingsError, StoreError, and what rewrite and reload raise.
+    The caller sees to it that nobody else reloads meanwhile. What goes wrong leaves file and settings as they were; a crash in
+    between leaves the file, which says what is in force. Raises DraftError when the file cannot be written or says something else
+    than what is in force, SettingsError, StoreError, and what rewrite and reload raise.
     """
     if file is None:
         raise DraftError("no-file", "the service was started without a settings file; change the settings where they come from")

@@ -26,7 +26,7 @@ _MOST = 10_000
 
 
 class DraftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Keys with the values that they would get, and why. actor: who, where nobody signs in. revision: of the draft that was seen."""
+    """Keys with the values that they would get, and why. actor: who, where nobody signs in. revision: that was seen."""
 
     changes: dict[str, Any]
     reason: str = ""
@@ -107,7 +107,13 @@ async def show_settings(state: State) -> Response[bytes]:
     def work() -> dict[str, Any]:
         values, language = values_of(service.settings), service.settings.municipality.language
         keys = [
-            {"key": k, "value": values[k], "default": key.default, "allowed": key.allowed, "meaning": page_text(language, "setting", k)}
+            {
+                "key": k,
+                "value": values[k],
+                "default": key.default,
+                "allowed": key.allowed,
+                "meaning": page_text(language, "setting", k),
+            }
             for k, key in KEYS.items()
         ]
         return {"number": settings_changes.number_in_force(service), "version": service.settings.version, "keys": keys}
@@ -220,5 +226,6 @@ async def go_back(request: Asking, state: State) -> Response[bytes]:
 
 
 SETTINGS = (
-    show_settings, list_versions, list_drafts, show_draft, make_draft, change_draft, rebase_draft, withdraw_draft, apply_draft, go_back,
+    show_settings, list_versions, list_drafts, show_draft, make_draft, change_draft, rebase_draft, withdraw_draft, apply_draft,
+    go_back,
 )  # fmt: skip
