@@ -105,7 +105,8 @@ def test_dotted_keys_are_rewritten_too() -> None:
 
 def test_all_that_is_wrong_is_said_by_key() -> None:
     with pytest.raises(DraftError) as caught:
-        tried(read(TEXT), {"detection.min_count": 0, "detection.windows": [1, 99], "detection.years": "many", "budget.harm_share": 0.5,
+        tried(read(TEXT), {"detection.min_count": 0, "detection.windows": [1, 99], "detection.years": "many",
+                           "budget.harm_share": 0.5,
                            "budget.first_share": 0.5})  # fmt: skip
     said = caught.value.problems
     assert set(said) == {"detection.min_count", "detection.windows", "detection.years", ""}

@@ -35,23 +35,32 @@ def put_in_file(file: Path | None, in_force: Settings, rewrite: Rewrite, decisio
     text = rewrite(in_force)
     settings = parse_settings_bytes(text.encode(), file)
     try:
+        # The same again: whether the file can be replaced (one that is mounted by itself cannot) is known before anything changes.
+        _put(_written_beside(place, data), place)
         beside = _written_beside(place, text.encode())
     except OSError as error:
         raise _unwritable(file, error) from error
     try:
         number = reload(settings, decision)
-        try:
-            beside.replace(place)
-        except OSError as error:  # such as a file that is mounted by itself, which cannot be replaced
-            raise _unwritable(file, error) from error
-    except BaseException:
+        _put(beside, place)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
         with suppress(Exception):
             reload(in_force, None)
+        if isinstance(error, OSError):
+            raise _unwritable(file, error) from error
+        raise
+    return number
+
+
+def _put(beside: Path, place: Path) -> None:
+    try:
+        beside.replace(place)
+    except OSError:
         beside.unlink(missing_ok=True)
         raise
     with suppress(OSError):
         _keep_folder(place.parent)
-    return number
 
 
 def _written_beside(place: Path, data: bytes) -> Path:

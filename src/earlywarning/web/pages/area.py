@@ -31,12 +31,12 @@ def area_page(request: Asking, state: State, code: str) -> Response[bytes]:
     register, tree = service.register, service.tree
     if code not in register.codes or not visible(request.user, code):
         raise NotFoundException
+    log_of(state).note(request.user, "viewed-area", f"area:{code}")
     drawn = drawn_of(state)
     events = drawn.known.events()
     look = look_of(request, service, events)
     if look is None:
         return render(request, "picture_empty.html", here="picture")
-    log_of(state).note(request.user, "viewed-area", f"area:{code}")
     language = language_of(request)
     words = Words(language, service.settings.municipality.timezone)
     names = Names.from_registers(register, tree)
