@@ -9,14 +9,13 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
 
-from earlywarning.core.settings_draft import Draft, DraftError, compared, standing
+from earlywarning.core.settings_draft import DraftError
 from earlywarning.locale.pages import page_text
 from earlywarning.runtimes import settings_changes
 from earlywarning.runtimes.front import Front
-from earlywarning.runtimes.settings_changes import Shown
+from earlywarning.runtimes.settings_shown import drafts_shown, shown_draft, shown_version
 from earlywarning.settings import SettingsError
 from earlywarning.settings_drafting import KEYS, values_of
-from earlywarning.store.settings_drafts import Drafts
 from earlywarning.web.access import Visitor
 from earlywarning.web.json_answers import json_answer
 
@@ -57,33 +56,12 @@ def status_of(error: DraftError) -> int:
 
 
 def who_asks(request: Asking, given: str = "") -> str:
-    """Whoever is signed in; where nobody signs in, the name that is given, or the function that answers. Raises DraftError."""
+    """Whoever is signed in; where nobody signs in, the name that is given, or that of the function. Raises DraftError."""
     if request.user.name:
         return request.user.name
     if len(given) > 80 or not given.isprintable():
         raise DraftError("actor", "actor: name a function in up to 80 printable characters")
-    return given or page_text(request.app.state.service.settings.municipality.language, "case", "open_actor")
-
-
-def shown_draft(front: Front, draft: Draft) -> dict[str, Any]:
-    """A draft with its comparison."""
-    in_force = values_of(front.settings)
-    lines = compared(draft, in_force)
-    return {
-        **msgspec.to_builtins(draft),
-        "standing": standing(draft, in_force),
-        "comparison": [line._asdict() for line in lines] if draft.state == "draft" else [],
-        "clashes": [line.key for line in lines if line.clash and draft.state == "draft"],
-    }
-
-
-def _shown_version(shown: Shown) -> dict[str, Any]:
-    v = shown.version
-    return {
-        "number": v.number, "version": v.version, "applied_at": v.applied_at, "actor": v.actor, "reason": v.reason,
-        "draft_id": v.draft_id, "in_force": shown.in_force,
-        "difference": [{"key": key, "old": old, "new": new} for key, old, new in shown.difference],
-    }  # fmt: skip
+    return given or page_text(request.app.state.service.settings.municipality.language, "role", "administrator")
 
 
 async def _answered(work: Callable[[], Any], status: int = 200) -> Response[bytes]:
@@ -125,15 +103,14 @@ async def show_settings(state: State) -> Response[bytes]:
 async def list_versions(state: State, limit: int = Parameter(default=20, ge=1, le=_MOST)) -> Response[bytes]:
     """Versions that were put in force, the newest first: when, by whom, why, and what differs from the one before."""
     service: Front = state.service
-    return await _answered(lambda: {"versions": [_shown_version(v) for v in settings_changes.versions(service, limit)]})
+    return await _answered(lambda: {"versions": [shown_version(v) for v in settings_changes.versions(service, limit)]})
 
 
 @get("/v1/settings/drafts", summary="Drafts of settings", tags=["settings"])
 async def list_drafts(state: State, limit: int = Parameter(default=100, ge=1, le=_MOST)) -> Response[bytes]:
     """Drafts, the newest first, also those that are settled."""
     service: Front = state.service
-    drafts = Drafts(service.store, service.register.municipality)
-    return await _answered(lambda: {"drafts": [shown_draft(service, d) for d in drafts.every(limit=limit)]})
+    return await _answered(lambda: {"drafts": drafts_shown(service, limit)})
 
 
 @get("/v1/settings/drafts/{draft_id:int}", summary="One draft", tags=["settings"])
