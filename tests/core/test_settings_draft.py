@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarning.core.settings_draft import (
@@ -50,6 +50,7 @@ def refused(rule: str, call: Any, *given: Any) -> DraftError:
     return caught.value
 
 
+@settings(deadline=None)
 @given(values, values)
 def test_a_draft_holds_what_differs_and_put_in_force_gives_what_was_wanted(
     in_force: dict[str, Any], wanted: dict[str, Any]
@@ -68,6 +69,7 @@ def test_a_draft_holds_what_differs_and_put_in_force_gives_what_was_wanted(
     assert standing(settled, in_force) == "superseded"
 
 
+@settings(deadline=None)
 @given(values, values, values)
 def test_a_clash_is_a_key_that_somebody_else_gave_a_third_value(
     base: dict[str, Any], wanted: dict[str, Any], now: dict[str, Any]
@@ -92,6 +94,7 @@ def test_a_clash_is_a_key_that_somebody_else_gave_a_third_value(
         refused("no-change", rebased, made, now, 9, "bo", AT)
 
 
+@settings(deadline=None)
 @given(values)
 def test_the_order_of_a_list_is_no_change(in_force: dict[str, Any]) -> None:
     turned = {**in_force, KEYS[1]: in_force[KEYS[1]][::-1]}
