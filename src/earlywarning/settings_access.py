@@ -15,7 +15,8 @@ class Access(Section, frozen=True, kw_only=True):
     set_up_hours: how long the link works by which a person chooses a password. attempts: wrong passwords in a quarter of an
     hour, of one account or from one address, until further ones are refused. oidc_issuer: the organisation's OpenID Connect
     provider, beside passwords; oidc_client_id, oidc_secret_file: as what this service is known there (the secret may be in the
-    environment variable EARLYWARNING_OIDC_SECRET); oidc_claim: which claim is the account's name.
+    environment variable EARLYWARNING_OIDC_SECRET); oidc_claim: which claim is the account's name. settings_role: the least role
+    that puts settings in force.
     """
 
     mode: Literal["open", "accounts"] = "open"
@@ -23,6 +24,7 @@ class Access(Section, frozen=True, kw_only=True):
     session_hours: Annotated[int, Meta(ge=1, le=72)] = 10
     set_up_hours: Annotated[int, Meta(ge=1, le=168)] = 48
     attempts: Annotated[int, Meta(ge=3, le=100)] = 8
+    settings_role: Literal["analyst", "administrator"] = "administrator"
     oidc_issuer: Annotated[
         str,
         Meta(

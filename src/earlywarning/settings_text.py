@@ -45,7 +45,7 @@ def value_problems(key: str, value: Any, kind: Any) -> list[str]:
         elif get_origin(bare) is list and isinstance(value, list):
             for i, item in enumerate(value):
                 inner += value_problems(f"{key}[{i}]", item, get_args(bare)[0])
-        return inner or [f"{key}: {_short(value)} is not allowed; allowed: {_allowed(kind)}"]
+        return inner or [f"{key}: {_short(value)} is not allowed; allowed: {allowed_words(kind)}"]
     return []
 
 
@@ -54,7 +54,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _allowed(kind: Any) -> str:
+def allowed_words(kind: Any) -> str:
     """What a value of this type may be, in words."""
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, msgspec.inspect.Metadata):

@@ -9,6 +9,7 @@ import pytest
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.changes import Changes, DeadLetter
 from earlywarning.store import Store, StoreError
+from earlywarning.store.settings_versions import SettingsVersions
 
 MakeAlert = Callable[..., Alert]
 MakeChanges = Callable[..., Changes]
@@ -153,11 +154,12 @@ def test_the_engines_clock_is_kept_for_each_municipality(store: Store, changes: 
 
 def test_settings_in_force_get_a_number_and_the_same_again_does_not(store: Store) -> None:
     at = datetime(2024, 5, 7, 8, tzinfo=timezone(timedelta(hours=2)))
-    assert store.add_settings_version("aaaaaaaaaaaa", "a = 1", at) == 1
-    assert store.add_settings_version("aaaaaaaaaaaa", "a = 1", at + timedelta(days=1)) == 1
-    assert store.add_settings_version("bbbbbbbbbbbb", "a = 2", at) == 2
-    assert store.add_settings_version("aaaaaaaaaaaa", "a = 1", at) == 3  # back to the first: in force anew
-    assert store.add_settings_version("aaaaaaaaaaaa", "a = 1 # commented", at) == 4
+    versions = SettingsVersions(store, "0380")
+    assert versions.add("aaaaaaaaaaaa", "a = 1", at) == 1
+    assert versions.add("aaaaaaaaaaaa", "a = 1", at + timedelta(days=1)) == 1
+    assert versions.add("bbbbbbbbbbbb", "a = 2", at) == 2
+    assert versions.add("aaaaaaaaaaaa", "a = 1", at) == 3  # back to the first: in force anew
+    assert versions.add("aaaaaaaaaaaa", "a = 1 # commented", at) == 4
     assert store.settings_versions()[1:3] == [
         (2, "bbbbbbbbbbbb", at.astimezone(UTC), "a = 2"),
         (3, "aaaaaaaaaaaa", at.astimezone(UTC), "a = 1"),

@@ -68,6 +68,20 @@ def alert_ids(service: Running) -> list[str]:
     return [a["alert_id"] for a in service.client.get("/v1/alerts").json()["alerts"]]
 
 
+def a_draft(service: Running) -> int:
+    """A draft with a clash, made where there is none yet; returns its number."""
+    if drafts := service.client.get("/v1/settings/drafts").json()["drafts"]:
+        return int(drafts[-1]["draft_id"])
+    made = []
+    for count in (5, 6):
+        body = {"changes": {"detection.min_count": count}, "reason": "noise"}
+        made.append(service.client.post("/v1/settings/drafts", json=body).json()["draft_id"])
+    seen = service.client.get("/v1/settings").json()["number"]
+    step = {"revision": 1, "seen": seen}
+    assert service.client.post(f"/v1/settings/drafts/{made[1]}/apply", json=step).status_code == 200
+    return int(made[0])
+
+
 def account(service: Running, name: str, role: str) -> str:
     """Makes an account with the command, while the service runs; returns its one-time address."""
     command = [sys.executable, "-m", "earlywarning", "accounts", "add", name, "--role", role]
@@ -84,7 +98,8 @@ def test_axe_finds_nothing_on_any_page_in_light_or_dark_and_none_is_wider_than_a
     day = "2024-03-07"
     pages = [
         f"/picture?day={day}&window=1&kind=incident&all=1", f"/areas/A0?day={day}&kind=incident", "/alerts?which=all",
-        f"/alerts/{alert_ids(service)[0]}", "/operations", "/accessibility", "/nothing",
+        f"/alerts/{alert_ids(service)[0]}", "/operations?log=all", "/settings", "/settings/drafts/new?detection.min_count=0",
+        f"/settings/drafts/{a_draft(service)}", "/accessibility", "/nothing",
     ]  # fmt: skip
     page = visit(f"{service.address}/picture?language={language}", reduced_motion="reduce")
     found = {}
@@ -136,6 +151,56 @@ def test_from_the_first_visit_to_an_acknowledged_alert(closed: Running, visit: O
     page.fill("#password", "tre ord utan samband")
     page.click("main button")
     expect(page.locator("h1")).to_contain_text("Situational picture")
+
+
+def test_an_analyst_saves_a_draft_an_administrator_puts_it_in_force_and_one_click_brings_back_what_was(
+    closed: Running, visit: Open
+) -> None:
+    def signed_in(name: str, role: str) -> Page:
+        page = visit(account(closed, name, role))
+        for field in ("#password", "#again"):
+            page.fill(field, "tre ord utan samband")
+        page.click("main button")
+        return page
+
+    def version() -> str:
+        return str(closed.client.get("/readyz").json()["settings_version"])
+
+    before, file = version(), closed.folder / "earlywarning.toml"
+    text = file.read_text()
+    analyst, administrator = signed_in("Eva", "analyst"), signed_in("Bo", "administrator")
+    analyst.goto(f"{closed.address}/settings/drafts/new?detection.min_count=7")
+    expect(analyst.locator("#detection-min_count")).to_have_value("7")
+    analyst.focus("#alerts-false_alarms_per_week")
+    analyst.keyboard.press("ControlOrMeta+a")
+    analyst.keyboard.type("2.5")
+    analyst.fill("#reason", "Too many alerts about single events")
+    analyst.keyboard.press("Tab")
+    analyst.keyboard.press("Enter")
+    expect(analyst.locator("[role=status]")).to_have_text("The draft is saved.")
+    expect(analyst.locator("#comparison ~ .scroll")).to_contain_text("False alarms a week")
+    expect(analyst.locator("main")).to_contain_text("An administrator puts them in force")
+    assert version() == before
+    administrator.click("nav >> text=Settings")
+    administrator.click("main a:has-text('Draft 1')")
+    expect(administrator.locator("main")).to_contain_text("Too many alerts about single events")
+    administrator.click("text=Put the draft in force")
+    expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
+    assert version() != before
+    assert "min_count = 7" in file.read_text()
+    administrator.click("main button:has-text('Back to version')")
+    expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
+    assert version() == before
+    assert "min_count" not in file.read_text()
+    assert text.strip().splitlines()[:5] == file.read_text().strip().splitlines()[:5]
+    administrator.click("nav >> text=Operations")
+    expect(administrator.locator("#audit ~ .scroll")).to_contain_text("earlier settings put in force again")
+    expect(administrator.locator("#audit ~ .scroll")).to_contain_text("Too many alerts about single events")
+    administrator.click("text=sign-ins, views and exports")
+    expect(administrator.locator("#audit ~ .scroll")).to_contain_text("Eva")
+    closed.stop()
+    closed.start()
+    assert version() == before
 
 
 def test_with_the_keyboard_alone(service: Running, visit: Open) -> None:

@@ -15,6 +15,7 @@ from earlywarning.cli.options import LanguageOption, SettingsFile
 from earlywarning.cli.place import OperatorError
 from earlywarning.cli.plan import plan_app
 from earlywarning.cli.routes import mute_app, routes_app
+from earlywarning.cli.settings_commands import back, draft_app, versions
 
 _OPERATOR = Group.create_ordered("Operators")
 _ANALYST = Group.create_ordered("Coordinators and analysts")
@@ -35,6 +36,9 @@ app.command(outbox_app)
 app.command(settings_app)
 app.command(letters_app)
 app.command(topics_app)
+settings_app.command(draft_app)
+settings_app.command(versions)
+settings_app.command(back)
 app.command(accounts_app)
 app.command(tokens_app)
 accounts_app.group = tokens_app.group = (_OPERATOR,)

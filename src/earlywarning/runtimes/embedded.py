@@ -23,6 +23,7 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
+from earlywarning.core.settings_draft import Decision
 from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
@@ -33,12 +34,14 @@ from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.replaying import items_again
 from earlywarning.runtimes.sending import contents_of, sending_of
+from earlywarning.runtimes.settings_file import Rewrite, put_in_file
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
 from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store, StoredDeadLetter, StoreError
+from earlywarning.store.settings_versions import SettingsVersions
 
 log = structlog.get_logger(__name__)
 _TICK = 30.0  # seconds between looks at the wall clock
@@ -57,6 +60,7 @@ class Service:
         contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
         self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
         self.ready = self._behind = False
+        self.settings_file: Path | None = None
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
         self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
@@ -79,7 +83,7 @@ class Service:
             service.metrics.rebuild.observe(time.perf_counter() - begun)
             service.metrics.show_newest(newest_recorded(engine))
             service._show_standing()
-            store.add_settings_version(settings.version, settings.text, now)
+            SettingsVersions(store, settings.municipality.code).add(settings.version, settings.text, now)
         except BaseException:
             store.close()
             raise
@@ -232,8 +236,13 @@ class Service:
             self._show_standing()
         self._tell(changes.history)
 
-    def reload(self, settings: Settings) -> None:
-        """Put new settings in force and keep their version. Raises what `open` raises; the old ones then stay."""
+    def put_in_force(self, rewrite: Rewrite, decision: Decision) -> int:
+        """Put rewritten settings in force, and in their file. Raises DraftError, SettingsError, StoreError."""
+        with self._writing:  # the watcher of the file waits as well, and finds nothing new
+            return put_in_file(self.settings_file, self.settings, rewrite, decision, self.reload)
+
+    def reload(self, settings: Settings, decision: Decision | None = None) -> int:
+        """Put new settings in force and keep their version; returns its number. Raises what `open` raises."""
         now = datetime.now(UTC)
         with self._writing:
             old = self.settings
@@ -246,10 +255,11 @@ class Service:
             self.sending = sending_of(self.store, settings, self.register, self.tree)
             self.settings = settings
             self._delivery.configure(settings.channels)
-            self.store.add_settings_version(settings.version, settings.text, now)
+            number = SettingsVersions(self.store, settings.municipality.code).add(settings.version, settings.text, now, decision)
             self._show_standing()
         self.metrics.settings_refused.set(0)
         log.info("settings in force", version=settings.version)
+        return number
 
     # ---- living by itself -----------------------------------------------------------------------------------------
 
@@ -258,6 +268,7 @@ class Service:
         self._spawn("writer", self._write)
         self._dispatching.start()
         self._delivery.start()
+        self.settings_file = settings_file
         if settings_file is not None:
             self._spawn("settings", lambda: watch_settings(settings_file, self._changed, self._broken, self._stop))
         if self.settings.police_feed.enabled:
@@ -333,7 +344,10 @@ class Service:
 
     def _changed(self, settings: Settings) -> None:
         try:
-            self.reload(settings)
+            with self._writing:
+                if settings.text != self.settings.text:
+                    self.reload(settings)
+            self.metrics.settings_refused.set(0)
         except (ValueError, StoreError) as error:
             self._count_refusal()
             log.error("settings refused", problem=str(error))

@@ -1,5 +1,6 @@
 """What the HTTP interface and the pages need of a runtime, whichever it is."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
+from earlywarning.core.settings_draft import Decision
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.links import Links
 from earlywarning.settings import Settings
@@ -49,6 +51,13 @@ class Front(Protocol):
 
     def answer(self, said: Answer) -> Casework:
         """Take an answer of the group to an alert. Raises AnswerError, StoreError."""
+
+    def put_in_force(self, rewrite: Callable[[Settings], str], decision: Decision) -> int:
+        """Put settings in force so that they outlive a restart; returns their number.
+
+        rewrite: makes the new text of those in force, and says no by raising; nobody else comes in between. Raises DraftError,
+        SettingsError, StoreError.
+        """
 
     def show_state(self) -> None:
         """Bring the gauges up to date, before someone reads the metrics."""

@@ -91,13 +91,25 @@ class Cases:
         with self._store.reading() as connection:
             return [(r[1] - r[0]).total_seconds() for r in connection.execute(query.limit(most))]
 
-    def audit(self, municipality: str, subject: str | None = None, limit: int | None = None) -> list[AuditEntry]:
-        """Entries of the audit log, the newest first."""
+    def audit(
+        self,
+        municipality: str,
+        subject: str | None = None,
+        limit: int | None = None,
+        *,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> list[AuditEntry]:
+        """Entries of the audit log, the newest first. only, without: actions."""
         a = t.audit.c
         columns = [a[name] for name in AuditEntry._fields]
         query = sa.select(*columns).where(a.municipality == municipality).order_by(a.id.desc()).limit(limit)
         if subject is not None:
             query = query.where(a.subject == subject)
+        if only:
+            query = query.where(a.action.in_(only))
+        if without:
+            query = query.where(a.action.not_in(without))
         with self._store.reading() as connection:
             return [AuditEntry(*row) for row in connection.execute(query)]
 

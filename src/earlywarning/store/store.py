@@ -214,16 +214,6 @@ class Store:
         values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
         c.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
-    def add_settings_version(self, version: str, text: str, at: datetime) -> int:
-        """Keep settings that are put in force; returns their number. The same text as the last is not kept twice."""
-        with self.writing() as c:
-            s = t.settings_versions.c
-            last = c.execute(sa.select(s.number, s.version, s.text).order_by(s.number.desc()).limit(1)).first()
-            if last is not None and (last.version, last.text) == (version, text):
-                return int(last.number)
-            result = c.execute(t.settings_versions.insert().values(version=version, applied_at=at, text=text))
-            return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
-
     def tidy(self) -> None:
         """Write SQLite's log back into the database; for idle moments."""
         if self._engine.dialect.name == "sqlite":

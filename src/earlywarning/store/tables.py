@@ -108,6 +108,22 @@ settings_versions = Table(
     Column("version", String(12), nullable=False),
     Column("applied_at", Instant, nullable=False),
     Column("text", Text, nullable=False),
+    Column("municipality", String(12), nullable=False),
+    Column("actor", String(80), nullable=False),  # empty: whoever edited the file
+    Column("reason", Text, nullable=False),
+    Column("draft_id", Integer),
+    Index("ix_settings_versions_municipality", "municipality", "number"),
+)
+
+settings_drafts = Table(
+    "settings_drafts",
+    metadata,
+    Column("draft_id", Integer, primary_key=True, autoincrement=True),
+    Column("municipality", String(12), nullable=False),
+    Column("state", String(16), nullable=False),  # draft, applied, withdrawn
+    Column("revision", Integer, nullable=False),
+    Column("body", Text, nullable=False),  # the whole Draft as JSON
+    Index("ix_settings_drafts_state", "municipality", "state"),
 )
 
 dead_letters = Table(

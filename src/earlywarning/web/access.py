@@ -24,9 +24,10 @@ SESSION, VISITOR = "ew_session", "ew_visitor"  # cookies
 FIELD, HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
-Least = Role | Literal["anyone", "supplier", "link"]
+Least = Role | Literal["anyone", "supplier", "link", "decider"]
 
-# What a request must show: a role, nothing at all ("anyone"), a supplier's token, or a signed link that the route itself reads.
+# What a request must show: a role, nothing at all ("anyone"), a supplier's token, a signed link that the route itself reads, or the
+# role that puts settings in force ("decider", access.settings_role).
 # A route that tells of the whole municipality is closed to accounts that are limited to districts.
 ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "POST /v1/events": ("supplier", "filtered"),
@@ -52,6 +53,16 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "POST /v1/briefing/send": ("coordinator", "whole"),
     "GET /v1/plan": ("reader", "whole"),
     "POST /v1/plan": ("administrator", "whole"),
+    "GET /v1/settings": ("analyst", "whole"),
+    "GET /v1/settings/versions": ("analyst", "whole"),
+    "POST /v1/settings/back": ("decider", "whole"),
+    "GET /v1/settings/drafts": ("analyst", "whole"),
+    "POST /v1/settings/drafts": ("analyst", "whole"),
+    "GET /v1/settings/drafts/{draft_id:int}": ("analyst", "whole"),
+    "POST /v1/settings/drafts/{draft_id:int}": ("analyst", "whole"),
+    "POST /v1/settings/drafts/{draft_id:int}/rebase": ("analyst", "whole"),
+    "POST /v1/settings/drafts/{draft_id:int}/withdraw": ("analyst", "whole"),
+    "POST /v1/settings/drafts/{draft_id:int}/apply": ("decider", "whole"),
     "GET /metrics": ("reader", "whole"),
     "GET /healthz": ("anyone", "filtered"),
     "GET /readyz": ("anyone", "filtered"),
@@ -75,6 +86,13 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "POST /alerts/{alert_id:str}": ("coordinator", "filtered"),
     "GET /live": ("reader", "filtered"),
     "GET /operations": ("analyst", "whole"),
+    "GET /settings": ("analyst", "whole"),
+    "POST /settings/back": ("decider", "whole"),
+    "POST /settings/drafts": ("analyst", "whole"),
+    "GET /settings/drafts/new": ("analyst", "whole"),
+    "GET /settings/drafts/{draft_id:int}": ("analyst", "whole"),
+    "POST /settings/drafts/{draft_id:int}": ("analyst", "whole"),
+    "POST /settings/drafts/{draft_id:int}/apply": ("decider", "whole"),
     "GET /accounts": ("administrator", "whole"),
     "POST /accounts": ("administrator", "whole"),
 }
@@ -154,14 +172,20 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     elif least not in ("anyone", "link"):
         if visitor.role is None:
             raise NotAuthorizedException("sign in first")
-        if not suffices(visitor.role, cast("Role", least)):
-            raise PermissionDeniedException(f"this needs the role {least}")
+        needed = decider(connection.app.state.service) if least == "decider" else cast("Role", least)
+        if not suffices(visitor.role, needed):
+            raise PermissionDeniedException(f"this needs the role {needed}")
         if shown == "whole" and visitor.limited:
             raise PermissionDeniedException("this tells of the whole municipality, and the account is limited to districts")
     if method not in _SAFE and least not in ("supplier", "link"):
         await _own_form(connection, visitor)
     elif method not in _SAFE:
         _own_site(connection)
+
+
+def decider(service: Front) -> Role:
+    """The least role that puts settings in force."""
+    return service.settings.access.settings_role
 
 
 def check_table(app: Litestar) -> None:

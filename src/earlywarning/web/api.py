@@ -25,6 +25,7 @@ from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.store import StoreError
 from earlywarning.web.access import Recognition, check_table, guard
+from earlywarning.web.access_log import AccessLog, log_of
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
@@ -36,6 +37,7 @@ from earlywarning.web.pages.site import PAGES, wants_page
 from earlywarning.web.passwords import Attempts
 from earlywarning.web.plan import PLAN
 from earlywarning.web.refusals import no_sniffing, refused
+from earlywarning.web.settings import SETTINGS
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 500_000
@@ -129,6 +131,7 @@ def data_quality(
 
 @get("/v1/counts", summary="Counts as a table", tags=["counts"], sync_to_thread=True)
 def counts(
+    request: Asking,
     state: State,
     first: date | None = None,
     last: date | None = None,
@@ -159,6 +162,7 @@ def counts(
         return problem(400, str(error))
     if len(table) > _MOST_ROWS:
         return problem(400, f"the table has {len(table)} rows; ask for at most {_MOST_ROWS}, or use the command line")
+    log_of(state).note(request.user, "exported", "counts")
     rows = list(count_rows(table))
     if form == "json":
         return json_answer({"window": window, "rows": rows})
@@ -264,6 +268,7 @@ def index(request: Asking, state: State) -> Response[bytes]:
         "/v1/categories",
         "/v1/events",
         "/v1/mutes",
+        "/v1/settings",
         "/openapi.json",
         "/metrics",
         "/readyz",
@@ -327,13 +332,15 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
 
 def make_app(service: Front) -> Litestar:
     """The ASGI application of one service."""
+    seen = AccessLog(service.store, service.register.municipality)
     app = Litestar(
         [
             *ANSWER_ROUTES, *PAGES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
             healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
+            *SETTINGS,
         ],
-        state=State({"service": service, "attempts": Attempts()}),
+        state=State({"service": service, "attempts": Attempts(), "access_log": seen}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
         exception_handlers={Exception: refused},
         guards=[guard],

@@ -1,5 +1,6 @@
 """The desk's counter for one municipality: the same front as the service in one process; events go on to the brokers."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.events import POSITION_FIELDS, AnyEvent, Rejection
+from earlywarning.core.settings_draft import Decision
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings
 from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.kafka.deciding import publish_rewritten
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.settings import Settings
@@ -61,6 +64,10 @@ class Counter:
     def answer(self, said: Answer) -> Casework:
         """Take an answer of the group. Raises AnswerError, StoreError."""
         return self._desk.answer(said, self.register.municipality)
+
+    def put_in_force(self, rewrite: Callable[[Settings], str], decision: Decision) -> int:
+        """Publish rewritten settings, for desk and workers. Raises DraftError, SettingsError, StoreError."""
+        return publish_rewritten(self._desk, self.register.municipality, rewrite, decision)
 
     def _send(self, supply: Supply) -> list[ItemResult]:
         now = datetime.now(UTC)

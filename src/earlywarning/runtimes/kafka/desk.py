@@ -7,7 +7,7 @@ crash carries the number that it had, and is passed over.
 
 import queue
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
 from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
-from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, LetterMessage, PageMessage
+from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, LetterMessage, PageMessage, decision_of
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
@@ -37,6 +37,7 @@ from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.sending import Sending, contents_of, sending_of
 from earlywarning.settings import ClusterSettings
 from earlywarning.store import Store, StoreError
+from earlywarning.store.settings_versions import SettingsVersions
 
 log = structlog.get_logger(__name__)
 READ = (SETTINGS, ALERTS, STATISTICS, DEAD_LETTERS, FEEDBACK)
@@ -110,6 +111,7 @@ class Desk:
         self.published = PublishedSettings(metrics)
         self.counters: dict[str, Counter] = {}
         self.sending: dict[str, Sending] = {}
+        self.deciding = threading.Lock()  # one puts settings in force at a time
         self.answering = Answering(store)
         metrics.registry.register(AnswerMetrics(partial(answered, store)))
         self._dispatching = DispatchLoop(lambda: [s.dispatch for s in list(self.sending.values())], self.answering.one_at_a_time)
@@ -210,7 +212,7 @@ class Desk:
     def _keep(self, tp: Any, messages: Sequence[Any]) -> None:
         what = self._what[tp.topic]
         if what == SETTINGS:
-            self._put_in_force((m.key or b"", m.value) for m in messages)
+            self._put_in_force(tp, messages)
             return
         if what == FEEDBACK:
             letters = [letter for m in messages if (letter := self._take_answer(tp, m)) is not None]
@@ -289,19 +291,25 @@ class Desk:
             self._numbers[municipality] = {topic: int(number) for topic, number in kept.items() if number}
         return self._numbers[municipality]
 
-    def _put_in_force(self, messages: Iterable[tuple[bytes, bytes | None]]) -> None:
-        for key, value in messages:
-            settings = self.published.take(key.decode(errors="replace"), value)
+    def _put_in_force(self, tp: Any, messages: Sequence[Any]) -> None:
+        # The topic is read from its beginning at each start; what was read before is in force again, and no new version.
+        kept = int(self.store.source_state(_place(tp)) or 0)
+        for message in messages:
+            settings = self.published.take((message.key or b"").decode(errors="replace"), message.value)
             if settings is None:
                 continue
+            code = settings.municipality.code
             try:
                 counter = Counter(self, settings)
-                self.sending[settings.municipality.code] = sending_of(self.store, settings, counter.register, counter.tree)
-                self.counters[settings.municipality.code] = counter
-                self.store.add_settings_version(settings.version, settings.text, datetime.now(UTC))
+                self.sending[code] = sending_of(self.store, settings, counter.register, counter.tree)
+                if message.offset >= kept:
+                    decision = decision_of(message.value)
+                    SettingsVersions(self.store, code).add(settings.version, settings.text, datetime.now(UTC), decision)
+                self.counters[code] = counter
             except (ValueError, OSError) as error:
-                self.published.refuse(settings.municipality.code)
-                log.error("settings refused", municipality=settings.municipality.code, problem=str(error))
+                self.published.refuse(code)
+                log.error("settings refused", municipality=code, problem=str(error))
+        self.store.commit(None, source_state={_place(tp): str(max(kept, messages[-1].offset + 1))})
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""

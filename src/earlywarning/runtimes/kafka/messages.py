@@ -10,6 +10,7 @@ import msgspec
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.changes import DeadLetter
 from earlywarning.core.events import AnyEvent, Decoded, Rejection, decode_array, decode_lines
+from earlywarning.core.settings_draft import Decision
 from earlywarning.settings import Settings, SettingsError, load_settings
 
 HISTORY = ("as-history", b"1")  # header of a message whose events tell of the past
@@ -70,10 +71,14 @@ class ClockMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """A municipality's settings with the register files that they name, for machines that do not have them."""
+    """A municipality's settings with the register files that they name, for machines that do not have them.
+
+    decision: who put them in force on a page of the desk, and why; none when they were published from a file.
+    """
 
     text: str
     files: dict[str, bytes]
+    decision: Decision | None = None
     format: int = FORMAT
 
 
@@ -113,7 +118,7 @@ def by_municipality(events: Sequence[AnyEvent]) -> dict[str, list[AnyEvent]]:
     return found
 
 
-def pack_settings(settings: Settings) -> bytes:
+def pack_settings(settings: Settings, decision: Decision | None = None) -> bytes:
     """The message that puts settings in force. Raises SettingsError when a named file cannot be read."""
     files = {}
     for key in ("areas", "categories"):
@@ -123,7 +128,12 @@ def pack_settings(settings: Settings) -> bytes:
                 files[name] = (settings.folder / name).read_bytes()
             except OSError as error:
                 raise SettingsError([f"registers.{key}: {name} cannot be read ({error.strerror})"]) from error
-    return zlib.compress(msgspec.msgpack.encode(Bundle(text=settings.text, files=files)))
+    return zlib.compress(msgspec.msgpack.encode(Bundle(text=settings.text, files=files, decision=decision)))
+
+
+def decision_of(value: bytes) -> Decision | None:
+    """Who decided what a message that `unpack_settings` can read puts in force; None for those published from a file."""
+    return msgspec.msgpack.decode(zlib.decompress(value), type=Bundle).decision
 
 
 def unpack_settings(value: bytes, folder: Path) -> Settings:

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError as ClientError
 
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.events import AnyEvent, Incident
+from earlywarning.core.settings_draft import Decision
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.feedback import AnswerMessage, VerdictMessage
 from earlywarning.runtimes.kafka.messages import HISTORY, encode_events, pack_settings
@@ -86,11 +87,11 @@ class Producer:
             raise KafkaError(f"the brokers did not take the events ({error}); send them again: repeats count once") from error
         self._sent.clear()
 
-    def publish(self, all_settings: Sequence[Settings]) -> None:
-        """Put settings in force in every worker. Raises KafkaError, SettingsError."""
+    def publish(self, all_settings: Sequence[Settings], decision: Decision | None = None) -> None:
+        """Put settings in force in every worker. decision: who decided it, and why. Raises KafkaError, SettingsError."""
         for settings in all_settings:
             name, key = topic_name(self._kafka, SETTINGS), settings.municipality.code.encode()
-            self._sent.append(self._producer.send(name, key=key, value=pack_settings(settings)))
+            self._sent.append(self._producer.send(name, key=key, value=pack_settings(settings, decision)))
         self._confirm()
 
     def answer(self, message: AnswerMessage | VerdictMessage) -> None:

@@ -14,6 +14,7 @@ from earlywarning.core.unusual import YEAR, usual_range
 from earlywarning.locale import Names, headline
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.front import Front
+from earlywarning.web.access_log import log_of
 from earlywarning.web.drawing.series import chart_of
 from earlywarning.web.pages.frame import Asking, Words, language_of, render
 from earlywarning.web.pages.looking import WINDOWS, column_of, compared, drawn_of, look_of
@@ -30,6 +31,7 @@ def area_page(request: Asking, state: State, code: str) -> Response[bytes]:
     register, tree = service.register, service.tree
     if code not in register.codes or not visible(request.user, code):
         raise NotFoundException
+    log_of(state).note(request.user, "viewed-area", f"area:{code}")
     drawn = drawn_of(state)
     events = drawn.known.events()
     look = look_of(request, service, events)

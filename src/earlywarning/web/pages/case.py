@@ -19,6 +19,7 @@ from earlywarning.locale.pages import page_text
 from earlywarning.runtimes.front import Front
 from earlywarning.store import StoreError
 from earlywarning.store.cases import Cases
+from earlywarning.web.access_log import log_of
 from earlywarning.web.answers import case_of, refusal
 from earlywarning.web.drawing.series import bars_of
 from earlywarning.web.pages.frame import Asking, form_of, go, language_of, render
@@ -36,7 +37,13 @@ _NEXT: dict[str, Action] = {
 @get("/alerts/{alert_id:str}", include_in_schema=False)
 async def case_page(request: Asking, state: State, alert_id: str) -> Response[bytes]:
     """The alert. Raises NotFoundException for one that is not there, or not the visitor's to see."""
-    return await asyncio.to_thread(lambda: _page(request, state, _alert(request, state.service, alert_id)))
+
+    def work() -> Response[bytes]:
+        alert = _alert(request, state.service, alert_id)
+        log_of(state).note(request.user, "viewed-alert", alert.alert_id)
+        return _page(request, state, alert)
+
+    return await asyncio.to_thread(work)
 
 
 def _alert(request: Asking, service: Front, alert_id: str) -> Alert:

@@ -1,9 +1,8 @@
 """The operations page: sources and their lateness, what was refused, what waits to go out, settings, and who did what."""
 
-import tomllib
 from collections import Counter
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from litestar import Response, get
@@ -12,14 +11,18 @@ from litestar.datastructures import State
 from earlywarning import __version__
 from earlywarning.core.calendar import date_of, instant_of
 from earlywarning.core.events import KINDS
-from earlywarning.locale import Names, note_sentence
+from earlywarning.locale import Language, Names, note_sentence
+from earlywarning.locale.pages import page_text
 from earlywarning.runtimes.front import Front
-from earlywarning.store.cases import Cases
+from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.outbox import Outbox
+from earlywarning.store.settings_versions import SettingsVersions
+from earlywarning.web.access_log import ACCESS
 from earlywarning.web.pages.frame import Asking, language_of, render
 from earlywarning.web.pages.inbox import today_of
 from earlywarning.web.pages.looking import drawn_of
 
+LOGS = ("changes", "access", "all")  # parts of the audit log
 _MESSAGES, _AUDIT, _VERSIONS, _NOTES = 5_000, 40, 10, 8
 
 
@@ -50,21 +53,31 @@ def operations_page(request: Asking, state: State) -> Response[bytes]:
     messages = Counter((w.message.channel, w.state) for w in Outbox(service.store).messages(own, limit=_MESSAGES))
     names = Names.from_registers(service.register, service.tree)
     notes = service.store.data_notes(municipality=own, limit=_NOTES)
-    versions = [(n, v, at) for n, v, at, text in service.store.settings_versions() if _code(text) == own]
+    versions = SettingsVersions(service.store, own).every()
+    log = next((which for which in LOGS if which == request.query_params.get("log")), LOGS[0])
+    chosen: dict[str, Any] = {"changes": {"without": ACCESS}, "access": {"only": ACCESS}}.get(log, {})
+    audit = Cases(service.store).audit(own, limit=_AUDIT, **chosen)
     return render(
         request, "operations.html", here="operations", sources=_sources(state, refused), rules=rules[:30],
         messages=sorted(messages.items()), versions=versions[::-1][:_VERSIONS], version=service.settings.version,
-        audit=Cases(service.store).audit(own, limit=_AUDIT), most_audit=_AUDIT, today=today_of(service), release=__version__,
+        audit=[(e, *_subject(e, names, own, language)) for e in audit], most_audit=_AUDIT, log=log, logs=LOGS,
+        today=today_of(service), release=__version__,
         notes=[(n.noted_on, note_sentence(n, names, language)) for n in notes],
     )  # fmt: skip
 
 
-def _code(text: str) -> str:
-    """Of which municipality settings were: one store may serve many."""
-    try:
-        return str(tomllib.loads(text)["municipality"]["code"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
-        return ""
+def _subject(entry: AuditEntry, names: Names, municipality: str, language: Language) -> tuple[str, str]:
+    """What an entry is about, in words, and the path of its page; empty where there is none."""
+    kind, _, name = entry.subject.replace(":", "/", 1).partition("/")
+    if kind == "account":
+        return name, ""
+    if kind == "area":
+        return names.area(name, language), f"/areas/{name}"
+    if kind == "draft":
+        return page_text(language, "settings", "draft_nr", number=name), f"/settings/drafts/{name}"
+    if kind == "settings":
+        return page_text(language, "settings", "version_nr", number=name), "/settings"
+    return entry.subject, f"/alerts/{entry.subject}" if entry.subject.startswith(f"{municipality}-") else ""
 
 
 def _sources(state: State, refused: Counter[str]) -> list[Source]:

@@ -19,6 +19,7 @@ from earlywarning.web.pages.frame import Asking, go, language_of, render, static
 from earlywarning.web.pages.inbox import inbox_page, live
 from earlywarning.web.pages.operations import operations_page
 from earlywarning.web.pages.picture import picture_page
+from earlywarning.web.pages.settings import SETTINGS_PAGES
 
 log = structlog.get_logger(__name__)
 _DATA = ("/v1/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/static/", "/schema", "/live")
@@ -56,5 +57,5 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
 
 PAGES = (
     static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page,
-    *ENTRANCE, *BY_PROVIDER,
+    *ENTRANCE, *BY_PROVIDER, *SETTINGS_PAGES,
 )  # fmt: skip
