@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 from litestar.datastructures import State
@@ -49,7 +50,7 @@ class Card(NamedTuple):
 def today_of(service: Front) -> date:
     """The local day that is open, by the engine's clock: for replays, that of the data."""
     state = service.store.engine_state(service.register.municipality)
-    return date_of(state[0]) if state else datetime.now(UTC).date()
+    return date_of(state[0]) if state else datetime.now(ZoneInfo(service.settings.municipality.timezone)).date()
 
 
 def case_now(alert: Alert, kept: Casework | None) -> Casework:

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from earlywarning.locale.pages import page_text
 from earlywarning.web.access import Visitor
 from earlywarning.web.pages.area import area_page
+from earlywarning.web.pages.briefing import briefing_page
 from earlywarning.web.pages.by_provider import BY_PROVIDER
 from earlywarning.web.pages.case import answer_case, case_page
 from earlywarning.web.pages.entrance import ENTRANCE
@@ -19,6 +20,8 @@ from earlywarning.web.pages.frame import Asking, go, language_of, render, static
 from earlywarning.web.pages.inbox import inbox_page, live
 from earlywarning.web.pages.operations import operations_page
 from earlywarning.web.pages.picture import picture_page
+from earlywarning.web.pages.plan import plan_page
+from earlywarning.web.pages.plan_import import import_plan
 
 log = structlog.get_logger(__name__)
 _DATA = ("/v1/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/static/", "/schema", "/live")
@@ -56,5 +59,6 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
 
 PAGES = (
     static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page,
+    plan_page, import_plan, briefing_page,
     *ENTRANCE, *BY_PROVIDER,
 )  # fmt: skip
