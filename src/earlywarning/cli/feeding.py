@@ -1,7 +1,7 @@
 """Commands that take events in: files, the demonstration, dead letters again."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
@@ -16,6 +16,7 @@ from rich.table import Table
 from earlywarning.cli.place import OperatorError, load
 from earlywarning.locale import Language, label
 from earlywarning.runtimes.embedded import Service
+from earlywarning.runtimes.replaying import Chosen, replay_chosen
 from earlywarning.settings import Settings
 from earlywarning.sources.files import EventFile, FileProblem
 from earlywarning.sources.supply import Supply
@@ -87,17 +88,17 @@ def replay_letters(settings_file: Path | None, rule: str | None, source: str | N
     """Feed waiting dead letters again."""
     service = Service.open(load(settings_file), holder="earlywarning dead-letters replay")
     try:
-        after, replayed, waiting = 0, 0, Counter[str]()
-        while letters := service.store.dead_letters(rule=rule, source=source, after_id=after, limit=5000):
-            outcome = service.replay(letters, datetime.now(UTC))
-            done = [words for words in outcome.values() if words == "replayed"]
-            replayed += len(done)
-            waiting.update(words for words in outcome.values() if words != "replayed")
-            after = letters[-1].id
+        told = replay_chosen(service.store, service.register.municipality, Chosen((), rule, source), service.replay)
     finally:
         service.stop()
-    print(f"{replayed} taken in again, {waiting.total()} go on waiting")
-    for words, n in waiting.most_common(5):
+    print_replayed(told.outcomes, told.problems)
+
+
+def print_replayed(outcomes: Mapping[str, int], problems: Mapping[str, int]) -> None:
+    """What became of letters that were tried again."""
+    waiting = outcomes.get("rejected", 0)
+    print(f"{sum(outcomes.values()) - waiting} taken in again, {waiting} go on waiting")
+    for words, n in sorted(problems.items(), key=lambda p: -p[1])[:5]:
         print(f"  {n}: {words}")
 
 

@@ -1,5 +1,6 @@
 """What the HTTP interface and the pages need of a runtime, whichever it is."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -9,9 +10,10 @@ from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.links import Links
+from earlywarning.runtimes.replaying import Replayed
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply
-from earlywarning.store import Store
+from earlywarning.store import Store, StoredDeadLetter
 
 
 class Front(Protocol):
@@ -49,6 +51,9 @@ class Front(Protocol):
 
     def answer(self, said: Answer) -> Casework:
         """Take an answer of the group to an alert. Raises AnswerError, StoreError."""
+
+    def replay(self, letters: Sequence[StoredDeadLetter]) -> Mapping[int, Replayed]:
+        """Feed dead letters again; what became of each, by its number. Raises StoreError: then nothing has changed."""
 
     def show_state(self) -> None:
         """Bring the gauges up to date, before someone reads the metrics."""

@@ -40,6 +40,7 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "GET /v1/categories": ("reader", "filtered"),
     "GET /v1/schemas/{kind:str}": ("anyone", "filtered"),
     "GET /v1/dead-letters": ("analyst", "whole"),
+    "POST /v1/dead-letters/replay": ("administrator", "whole"),
     "GET /v1/outbox": ("analyst", "whole"),
     "POST /v1/outbox/retry": ("administrator", "whole"),
     "GET /v1/mutes": ("reader", "whole"),
@@ -79,6 +80,8 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "POST /plan": ("administrator", "whole"),
     "GET /briefing": ("reader", "whole"),
     "GET /operations": ("analyst", "whole"),
+    "GET /dead-letters": ("analyst", "whole"),
+    "POST /dead-letters": ("administrator", "whole"),
     "GET /accounts": ("administrator", "whole"),
     "POST /accounts": ("administrator", "whole"),
 }

@@ -29,6 +29,7 @@ from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
 from earlywarning.web.json_answers import json_answer, problem
+from earlywarning.web.letters import LETTERS
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
 from earlywarning.web.pages.frame import Asking, go
@@ -206,22 +207,6 @@ def event_schema(kind: str) -> Response[bytes]:
     return json_answer(schema(kind))
 
 
-@get("/v1/dead-letters", summary="Refused events", tags=["events"], sync_to_thread=True)
-def dead_letters(
-    state: State,
-    rule: str | None = None,
-    source: str | None = None,
-    after: int = Parameter(default=0, ge=0),
-    limit: int = Parameter(default=100, ge=1, le=10_000),
-) -> Response[bytes]:
-    """Events that were refused and wait, with field, rule and problem."""
-    service = _service(state)
-    own = service.register.municipality
-    found = service.store.dead_letters(municipality=own, rule=rule, source=source, after_id=after, limit=limit)
-    rows = [{"id": d.id, **msgspec.to_builtins(d.letter), "state": d.state} for d in found]
-    return json_answer({"dead_letters": rows})
-
-
 @get("/metrics", include_in_schema=False, sync_to_thread=True)
 def metrics(request: Request[Any, Any, State], state: State) -> Response[bytes]:
     """Prometheus metrics."""
@@ -330,8 +315,8 @@ def make_app(service: Front) -> Litestar:
     app = Litestar(
         [
             *ANSWER_ROUTES, *PAGES,
-            send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
+            send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, metrics,
+            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN, *LETTERS,
         ],
         state=State({"service": service, "attempts": Attempts()}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),

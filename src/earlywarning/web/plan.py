@@ -18,6 +18,7 @@ from earlywarning.locale import Language
 from earlywarning.plan.reading import read_plan
 from earlywarning.plan.writing import plan_toml
 from earlywarning.runtimes.front import Front
+from earlywarning.runtimes.plan_counts import plan_of_year
 from earlywarning.runtimes.weekly_picture import plan_rows
 from earlywarning.runtimes.yearly_follow_up import follow_up_apart
 from earlywarning.store.plans import Plans
@@ -98,21 +99,24 @@ def put_in_force(service: Front, plan: ActionPlan, actor: str, note: str) -> Put
 @get("/v1/plan/follow-up", summary="The yearly follow-up", tags=["plan"])
 async def show_follow_up(
     state: State,
-    year: int = Parameter(ge=1990, le=2099),
+    year: int | None = Parameter(default=None, ge=1990, le=2099),
     form: Literal["html", "pdf"] = "pdf",
     language: Language | None = None,
     smallest: int = Parameter(default=5, ge=1, le=1_000),
 ) -> Response[bytes]:
-    """The yearly follow-up of the action plan. Counts below `smallest` are not shown; 1 shows all, for the group itself."""
+    """The yearly follow-up of the action plan, of this year unless one is named. Counts below `smallest` are not shown; 1 shows
+    all, for the group itself."""
     return await sync_to_thread(_followed_up, state.service, year, form, language, smallest)
 
 
 def _followed_up(
-    service: Front, year: int, form: Literal["html", "pdf"], language: Language | None, smallest: int
+    service: Front, wanted: int | None, form: Literal["html", "pdf"], language: Language | None, smallest: int
 ) -> Response[bytes]:
     words = language or service.settings.municipality.language
     today = datetime.now(ZoneInfo(service.settings.municipality.timezone)).date()
-    made = follow_up_apart(service.settings, service.store.url, year, today, words, smallest, form)
+    year = wanted or today.year
+    covered = plan_of_year(service.store, service.register.municipality, year) is not None
+    made = follow_up_apart(service.settings, service.store.url, year, today, words, smallest, form) if covered else None
     if made is None:
         return problem(404, f"no action plan covers the year {year}")
     if form == "html":

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -39,29 +38,27 @@ def _page(request: Asking, state: State) -> Response[bytes]:
     try:
         newest = newest_week(service)
     except BriefingError:
-        return render(request, "briefing.html", here="briefing", week=None, problem="")
-    archive, problem, week = _archive(service), "", newest
-    wanted = request.query_params.get("week", "").strip()
-    if wanted:
-        with suppress(WeekError):
-            week = parse_week(wanted)
-        known = {past.week for past in archive}
-        if week not in known or (week == newest and wanted.upper() != str(newest)):
-            problem, week = wanted[:20], newest
-    try:
-        picture = pictures_of(state).get(str(week), language_of(request))
-    except BriefingError:
-        return render(request, "briefing.html", status=404, here="briefing", week=None, problem=problem)
-    weeks = [past.week for past in archive]
-    at = weeks.index(week) if week in weeks else 0
-    links = {a.alert_id: f"{root_of(request)}/alerts/{a.alert_id}" for a in picture.alerts}
+        return render(request, "briefing.html", here="briefing", week=None, problem="", years=[], open_year=None)
+    archive, week = _archive(service), newest
     years: dict[int, list[Past]] = {}
     for past in archive:
         years.setdefault(past.week.year, []).append(past)
+    weeks, shown = [past.week for past in archive], list(years.items())
+    wanted = request.query_params.get("week", "").strip()[:20]
+    try:
+        week = parse_week(wanted) if wanted else newest
+        if week not in weeks:
+            raise WeekError(wanted)
+        picture = pictures_of(state).get(str(week), language_of(request))
+    except (WeekError, BriefingError):
+        return render(request, "briefing.html", status=404, here="briefing", week=None, problem=wanted or str(week), years=shown,
+                      open_year=newest.year)  # fmt: skip
+    at = weeks.index(week)
+    links = {a.alert_id: f"{root_of(request)}/alerts/{a.alert_id}" for a in picture.alerts}
     return render(
-        request, "briefing.html", here="briefing", status=404 if problem else 200, week=week, problem=problem, picture=picture,
-        body=render_body(picture, links), later=weeks[at - 1] if at > 0 else None,
-        earlier=weeks[at + 1] if at + 1 < len(weeks) else None, years=list(years.items()), newest=newest,
+        request, "briefing.html", here="briefing", week=week, problem="", picture=picture, body=render_body(picture, links),
+        later=weeks[at - 1] if at > 0 else None, earlier=weeks[at + 1] if at + 1 < len(weeks) else None, years=shown,
+        open_year=week.year, newest=newest,
     )  # fmt: skip
 
 

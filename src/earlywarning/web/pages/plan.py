@@ -148,7 +148,7 @@ def _versions(plans: Plans, own: str) -> list[tuple[PlanVersion, list[tuple[str,
     every = plans.versions(own)
     kept_plans = {v.number: plans.get(own, v.number) for v in every[-_VERSIONS - 1 :]}
     out = []
-    for before, version in zip([None, *every[:-1]], every, strict=True):
+    for before, version in zip([None, *every], every, strict=False):
         if version.number not in kept_plans or len(every) - every.index(version) > _VERSIONS:
             continue
         old, new = kept_plans.get(before.number) if before else None, kept_plans[version.number]
