@@ -74,7 +74,7 @@ def test_after_mending_all_of_a_rule_are_tried_and_what_became_of_them_is_told(
     mend(service, tmp_path)
     told = post(client, rule="unknown-area")
     assert "taken: 2" in told
-    assert sorted(str(w["rule"]) for w in waiting(client)) == ["personal-data", "unknown-category"]
+    assert sorted(str(w["rule"]) for w in waiting(client)) == ["personal-identity-number", "unknown-category"]
     # Its number again: it does not wait any more, so nothing is tried.
     assert client.post("/v1/dead-letters/replay", json={"ids": [1]}).json() == {"outcomes": {}, "problems": {}, "left": 0}
     entries = [e for e in Cases(service.store).audit(CODE) if e.action == "replay"]
