@@ -90,7 +90,8 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. name: of the account, or what answers are signed with in open mode. role: None for nobody in particular.
 
-    areas: codes that the visitor sees. token: use of the token that the request carries. secret: of the cookie that forms are
+    areas: codes that the visitor sees. token: use of the token that the request carries. source: whose events alone it may send,
+    empty for all. secret: of the cookie that forms are
     bound to. fresh: the cookie has yet to be set.
     """
 
@@ -99,6 +100,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     areas: frozenset[str] = frozenset()
     limited: bool = False
     token: str = ""
+    source: str = ""
     secret: str = ""
     fresh: bool = False
     signed_in: bool = False
@@ -137,8 +139,8 @@ def recognise(service: Front, cookies: Mapping[str, str], authorization: str) ->
     accounts = Accounts(service.store, service.register.municipality)
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() == "bearer" and (token := accounts.of_token(given.strip())) is not None:
-        role: Role | None = "reader" if token.use == "reading" else None
-        return Visitor(name=token.name, role=role, areas=frozenset(service.register.codes), token=token.use)
+        every = frozenset(service.register.codes)
+        return Visitor(name=token.name, role=token.role, areas=every, token=token.use, source=token.source or "")
     if session := cookies.get(SESSION, ""):
         chosen = service.settings.access
         idle, longest = timedelta(minutes=chosen.idle_minutes), timedelta(hours=chosen.session_hours)

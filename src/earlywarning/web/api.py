@@ -23,6 +23,7 @@ from earlywarning.locale import Language, Names, details, headline, note_sentenc
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
+from earlywarning.sources.supply import bound_to
 from earlywarning.store import StoreError
 from earlywarning.web.access import Recognition, check_table, guard
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
@@ -34,7 +35,6 @@ from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
 from earlywarning.web.pages.frame import Asking, go
 from earlywarning.web.pages.site import PAGES, wants_page
-from earlywarning.web.passwords import Attempts
 from earlywarning.web.plan import PLAN
 from earlywarning.web.refusals import no_sniffing, refused
 
@@ -68,6 +68,8 @@ async def send_events(request: Request[Any, Any, State], state: State) -> Respon
         supply = supply_from_body(body, request.headers.get("content-type", ""))
     except BodyProblem as error:
         return problem(error.status, str(error))
+    if request.user.source:
+        supply = bound_to(supply, request.user.source)
     try:
         items = await asyncio.wrap_future(service.submit(supply))
     except StoreError as error:
@@ -293,6 +295,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
             "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected", "queued"]},
             **texts,
             "problem": {"type": "string"},
+            "status": {"type": "integer", "description": "403: the token is bound to another source than the event's"},
             "late": {"type": "boolean", "description": "it counts, but came too late to raise an alert"},
         },
     }
@@ -318,7 +321,7 @@ def make_app(service: Front) -> Litestar:
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, metrics,
             healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN, *LETTERS,
         ],
-        state=State({"service": service, "attempts": Attempts()}),
+        state=State({"service": service}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
         exception_handlers={Exception: refused},
         guards=[guard],

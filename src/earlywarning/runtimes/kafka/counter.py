@@ -20,7 +20,7 @@ from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.settings import Settings
-from earlywarning.sources.supply import ItemResult, Supply
+from earlywarning.sources.supply import ItemResult, Supply, refused_item
 from earlywarning.store import Store, StoredDeadLetter, StoreError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Counter:
         self._produce(events.values())
         first = supply.first
         results = [ItemResult(i + first, "queued", e.event_id, e.source) for i, e in events.items()]
-        results += [ItemResult(r.index + first, "rejected", r.event_id, r.source, r.field, r.rule, r.problem) for r in rejections]
+        results += [refused_item(r, first) for r in rejections]
         return sorted(results, key=lambda item: item.index)
 
     def _checked(self, supply: Supply, now: datetime) -> tuple[dict[int, AnyEvent], list[Rejection]]:
