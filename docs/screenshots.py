@@ -57,8 +57,14 @@ PAGES = (
     ("alert", "/alerts/{alert}"), ("operations", "/operations"), ("plan", "/plan"), ("briefing", "/briefing"),
 )  # fmt: skip
 SHOTS = (("sv", 1280, "light"), ("en", 1280, "dark"), ("sv", 400, "light"))
-KEPT = ("page-picture", "page-area-sv-1280", "page-inbox", "page-alert-sv-1280", "page-operations-sv-1280", "page-plan-sv-1280",
-        "page-briefing-sv-1280")  # in docs/img
+KEPT = (
+    "page-picture",
+    "page-area-sv-1280",
+    "page-inbox",
+    "page-alert-sv-1280",
+    "page-operations-sv-1280",
+    "page-plan-sv-1280",
+)  # in docs/img
 
 
 def events() -> list[dict[str, object]]:
