@@ -54,10 +54,17 @@ RISES = (
 SOURCES = {"incident": ("wardens", "caretakers"), "report": ("residents", "field-assistants")}
 PAGES = (
     ("picture", "/picture?kind=incident"), ("area", "/areas/{area}?kind=incident&category=GRAFFITI"), ("inbox", "/alerts"),
-    ("alert", "/alerts/{alert}"), ("operations", "/operations"),
+    ("alert", "/alerts/{alert}"), ("operations", "/operations"), ("plan", "/plan"), ("briefing", "/briefing"),
 )  # fmt: skip
 SHOTS = (("sv", 1280, "light"), ("en", 1280, "dark"), ("sv", 400, "light"))
-KEPT = ("page-picture", "page-area-sv-1280", "page-inbox", "page-alert-sv-1280", "page-operations-sv-1280")  # in docs/img
+KEPT = (
+    "page-picture",
+    "page-area-sv-1280",
+    "page-inbox",
+    "page-alert-sv-1280",
+    "page-operations-sv-1280",
+    "page-plan-sv-1280",
+)  # in docs/img
 
 
 def events() -> list[dict[str, object]]:
@@ -116,6 +123,7 @@ def main() -> None:
             while not (found := re.search(r"(http://127\.0\.0\.1:\d+)/v1/events", said)):
                 said += service.stdout.readline() if service.stdout else ""
             answer_some(found.group(1))
+            plan(found.group(1))
             take(found.group(1), chromium, out)
         finally:
             service.terminate()
@@ -136,6 +144,12 @@ def answer_some(address: str) -> None:
         for n, step in enumerate(some):
             body = {"answer_id": f"{alert['alert_id']}-{n}", "actor": "samordnaren", **step}
             httpx.post(f"{address}/v1/alerts/{alert['alert_id']}/answers", json=body).raise_for_status()
+
+
+def plan(address: str) -> None:
+    """The made-up action plan that comes with the package, put in force."""
+    body = resources.files("earlywarning.data").joinpath("action_plan.toml").read_bytes()
+    httpx.post(f"{address}/v1/plan", params={"actor": "samordnaren"}, content=body).raise_for_status()
 
 
 def take(address: str, chromium: str, out: Path) -> None:

@@ -76,7 +76,7 @@ def test_what_was_given_up_is_seen_and_tried_again(folder: Path) -> None:
     assert run(folder, "outbox", "retry", "1").stdout.startswith("1 message will be tried again")
     assert run(folder, "outbox", "retry").stdout.startswith("1 message will be tried again")
     assert run(folder, "outbox", "retry").stdout.startswith("No message was given up")
-    assert "no service answers" in run(folder, "outbox", "retry", "--to", "http://127.0.0.1:9").stderr
+    assert "did not answer" in run(folder, "outbox", "retry", "--to", "http://127.0.0.1:9").stderr
 
 
 def test_the_schema_of_webhooks_is_printed(folder: Path) -> None:

@@ -101,6 +101,20 @@ def test_a_name_that_nobody_could_write_is_refused(accounts: Accounts, name: str
         accounts.add_token(name, "events", NOW)
 
 
+def test_a_token_is_bound_to_a_source_or_may_what_a_role_may(accounts: Accounts) -> None:
+    bound = accounts.of_token(accounts.add_token("wardens", "events", NOW, "wardens-app"))
+    coordinator = accounts.of_token(accounts.add_token("cron", "coordinator", NOW))
+    assert bound is not None
+    assert coordinator is not None
+    assert (bound.source, bound.role) == ("wardens-app", None)
+    assert (coordinator.source, coordinator.role) == (None, "coordinator")
+    with pytest.raises(AccountError, match="only a token that sends events"):
+        accounts.add_token("cron", "administrator", NOW, "wardens-app")
+    with pytest.raises(AccountError, match="1 to 64 printable"):
+        accounts.add_token("wardens", "events", NOW, " x")
+    assert {(k.name, k.source) for k in accounts.tokens()} == {("wardens", "wardens-app"), ("cron", None)}
+
+
 def test_ended_sessions_are_swept(accounts: Accounts, store: Store) -> None:
     accounts.add("eva", "reader", [], NOW, 24)
     accounts.begin("eva", NOW - 5 * HOUR)

@@ -4,14 +4,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pypdf import PdfReader
 
+from tests.plan.plans import TOML
 from tests.web.browser import TAGS, axe_source, barriers, chromium
-from tests.web.conftest import Running, copied
+from tests.web.conftest import Running, body, copied
 
 Open = Callable[..., Page]
 
@@ -82,6 +85,12 @@ def a_draft(service: Running) -> int:
     return int(made[0])
 
 
+def put_plan(service: Running) -> None:
+    """An action plan in force, and a refused event that waits."""
+    assert service.client.post("/v1/plan", params={"actor": "Styrgruppen"}, content=TOML.encode()).status_code == 200
+    service.send([body(1, area="A77")])
+
+
 def account(service: Running, name: str, role: str) -> str:
     """Makes an account with the command, while the service runs; returns its one-time address."""
     command = [sys.executable, "-m", "earlywarning", "accounts", "add", name, "--role", role]
@@ -100,7 +109,9 @@ def test_axe_finds_nothing_on_any_page_in_light_or_dark_and_none_is_wider_than_a
         f"/picture?day={day}&window=1&kind=incident&all=1", f"/areas/A0?day={day}&kind=incident", "/alerts?which=all",
         f"/alerts/{alert_ids(service)[0]}", "/operations?log=all", "/settings", "/settings/drafts/new?detection.min_count=0",
         f"/settings/drafts/{a_draft(service)}", "/accessibility", "/nothing",
+        "/plan", "/briefing?week=2024-W10", "/dead-letters",
     ]  # fmt: skip
+    put_plan(service)
     page = visit(f"{service.address}/picture?language={language}", reduced_motion="reduce")
     found = {}
 
@@ -119,6 +130,11 @@ def test_axe_finds_nothing_on_any_page_in_light_or_dark_and_none_is_wider_than_a
 
     for path in pages:
         look(service.address + path)
+    page.goto(f"{service.address}/plan")
+    page.set_input_files("#file", {"name": "plan.toml", "mimeType": "text/plain", "buffer": TOML.replace("-0.3", "-0.2").encode()})
+    page.click("section[aria-labelledby=import] button")
+    assert page.locator("input[name=content]").count() == 1
+    found["preview"] = barriers(page, axe, TAGS)
     link = account(closed, f"axe-{language}", "administrator")
     page.goto(f"{closed.address}/sign-in?language={language}")
     for address in (f"{closed.address}/sign-in", link, f"{closed.address}/set-up/gone"):
@@ -231,6 +247,60 @@ def test_with_the_keyboard_alone(service: Running, visit: Open) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".history")).to_contain_text("Written with the keyboard")
+
+
+def test_the_map_is_one_stop_and_arrow_keys_reach_every_area_of_it(service: Running, visit: Open) -> None:
+    page = visit(f"{service.address}/picture?day=2024-03-07&kind=incident&all=1", reduced_motion="reduce")
+    page.locator(".past").focus()
+    page.keyboard.press("Tab")
+    names = page.locator("[data-rove=map-focus] a").evaluate_all("links => links.map(a => a.getAttribute('aria-label'))")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    first = page.evaluate(focused)
+    assert first == names[0]
+    reached, waiting = {first}, [first]
+    while waiting:  # from each area in all directions
+        begin = waiting.pop()
+        for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+            page.locator(f'[data-rove=map-focus] a[aria-label="{begin}"]').focus()
+            page.keyboard.press(key)
+            if (there := page.evaluate(focused)) not in reached:
+                reached.add(there)
+                waiting.append(there)
+    assert reached == set(names)
+    assert page.locator("#map-focus path").count() == 2  # a ring that is seen on any colour
+    expect(page.locator("[data-said=map-focus]")).to_have_text(page.evaluate(focused))
+    assert page.evaluate("getComputedStyle(document.querySelector('main a')).transitionDuration") == "0s"
+    page.keyboard.press("Tab")
+    assert not page.evaluate("!!document.activeElement.closest('[data-rove]')")
+    expect(page.locator("#map-focus path")).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/areas/**")
+
+
+def test_printed_pages_are_black_on_white_without_menu_or_forms_also_when_dark_is_chosen(service: Running, visit: Open) -> None:
+    put_plan(service)
+    page = visit(f"{service.address}/picture?language=en", color_scheme="dark")
+    seen = {}
+    for name, path in (
+        ("picture", "/picture?day=2024-03-07&kind=incident"), ("area", "/areas/A0?day=2024-03-07&kind=incident"),
+        ("inbox", "/alerts?which=all"), ("alert", f"/alerts/{alert_ids(service)[0]}"), ("operations", "/operations"),
+        ("plan", "/plan"), ("briefing", "/briefing?week=2024-W10"),
+    ):  # fmt: skip
+        page.goto(service.address + path)
+        page.emulate_media(media="print", color_scheme="dark")
+        ink = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
+        assert ink == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"], name
+        assert page.locator("nav:visible, form:visible, button:visible, footer:visible").count() == 0, name
+        assert page.evaluate("[...document.querySelectorAll('main svg')].every(s => getComputedStyle(s).breakInside === 'avoid')")
+        pages = PdfReader(BytesIO(page.pdf(prefer_css_page_size=True))).pages
+        seen[name] = "".join(p.extract_text() for p in pages)
+        assert {(round(p.mediabox.width), round(p.mediabox.height)) for p in pages} == {(595, 842)}, name
+        page.emulate_media(media="screen", color_scheme="dark")
+    assert "Sign out" not in "".join(seen.values())
+    assert "Area 4" in seen["picture"]  # of the table, which is folded up on the screen
+    assert "Level against the comparison" in seen["plan"]
 
 
 def test_the_inbox_tells_at_once_what_another_has_done_and_a_late_answer_is_refused(service: Running, visit: Open) -> None:

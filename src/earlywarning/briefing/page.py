@@ -1,5 +1,6 @@
-"""The picture as one HTML file: no script, nothing loaded from elsewhere, for screen, telephone and print."""
+"""The picture as one HTML file, or a part of another page: no script, nothing from elsewhere, for screen and print."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,13 +18,25 @@ _SHADES: tuple[Shade, ...] = ("more", "rather-more", "usual", "rather-fewer", "f
 def render_html(briefing: Briefing) -> str:
     """The page, as text to be written as UTF-8."""
     style = resources.files("earlywarning.briefing").joinpath("templates", "page.css").read_text(encoding="utf-8")
+    return templates().get_template("page.html.j2").render(**_words(briefing, {}), style=Markup(style))  # noqa: S704  # ours
+
+
+def render_body(briefing: Briefing, links: Mapping[str, str]) -> Markup:
+    """What the page holds below its title, for a page of somebody else's. links: where each alert is answered, by its id."""
+    return Markup(templates().get_template("body.html.j2").render(**_words(briefing, links)))  # noqa: S704  # a template escapes
+
+
+def _words(briefing: Briefing, links: Mapping[str, str]) -> dict[str, Any]:
     maps, legends = [], []
     for number, one in enumerate(briefing.maps):
         pictures = map_svgs(one, briefing.language, name=f"m{number}")
         maps.append((one, [Markup(p) for p in pictures]))  # noqa: S704  # drawn here, its texts escaped
         legends.append([(Markup(swatch_svg(s, f"l{number}")), words) for s, words in one.legend])  # noqa: S704  # drawn here
-    words = shared_words(briefing)
-    return templates().get_template("page.html.j2").render(**words, style=Markup(style), maps=maps, legends=legends)  # noqa: S704  # ours
+
+    def link_of(item: AlertItem) -> str:
+        return links.get(item.alert_id, item.link)
+
+    return {**shared_words(briefing), "maps": maps, "legends": legends, "link_of": link_of}
 
 
 def shared_words(briefing: Briefing) -> dict[str, Any]:

@@ -61,11 +61,12 @@ def list_accounts(settings_file: Path | None) -> None:
     Console().print(table)
 
 
-def add_token(settings_file: Path | None, name: str, use: Use) -> None:
+def add_token(settings_file: Path | None, name: str, use: Use, source: str = "") -> None:
     """Make a token and print it, once."""
     with _accounts(load(settings_file)) as accounts:
-        token = accounts.add_token(name, use, datetime.now(UTC))
-    what = "events" if use == "events" else "readers' requests"
+        token = accounts.add_token(name, use, datetime.now(UTC), source)
+    of = f" of the source {source} only" if source else ""
+    what = f"events{of}" if use == "events" else "readers' requests" if use == "reading" else f"what the role {use} may"
     print(f"{name} sends {what} with the header `Authorization: Bearer TOKEN`. The token, which is not shown again:")
     print(token)
 
@@ -80,8 +81,8 @@ def revoke_token(settings_file: Path | None, name: str) -> None:
 
 def list_tokens(settings_file: Path | None) -> None:
     """Which tokens there are; not the tokens themselves, of which only digests are kept."""
-    table = Table("name", "may", "made", "state")
+    table = Table("name", "may", "source", "made", "state")
     with _accounts(load(settings_file)) as accounts:
         for k in accounts.tokens():
-            table.add_row(k.name, k.use, f"{k.created_at:%Y-%m-%d %H:%M}", "revoked" if k.revoked_at else "valid")
+            table.add_row(k.name, k.use, k.source or "", f"{k.created_at:%Y-%m-%d %H:%M}", "revoked" if k.revoked_at else "valid")
     Console().print(table)

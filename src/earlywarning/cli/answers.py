@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from earlywarning.cli.place import OperatorError, load
+from earlywarning.cli.service_call import ask
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.learning import FEWEST, Precision, Rate, Recommendation, Waiting
 from earlywarning.locale import Language, Names
@@ -26,14 +26,16 @@ from earlywarning.store import Store
 _PATIENCE = 30.0  # seconds
 
 
-def answer_alert(settings_file: Path | None, to: str, fields: dict[str, Any], language: Language | None) -> None:
+def answer_alert(
+    settings_file: Path | None, to: str, token_file: Path | None, fields: dict[str, Any], language: Language | None
+) -> None:
     """Send an answer to a running service, or put it into the store where none runs."""
     settings = load(settings_file)
     words = language or settings.municipality.language
     given = {k: v for k, v in fields.items() if v not in (None, "")}
     given = {"answer_id": uuid.uuid4().hex, "actor": getpass.getuser(), **given}
     if to:
-        case = _sent(to, given)
+        case = _sent(to, token_file, given)
     else:
         try:
             said = msgspec.convert({**given, "at": datetime.now(UTC)}, Answer)
@@ -44,16 +46,13 @@ def answer_alert(settings_file: Path | None, to: str, fields: dict[str, Any], la
     print(text(words, "thanks", "answer", stage=text(words, case.stage, "stage")))
 
 
-def _sent(to: str, given: dict[str, Any]) -> Casework:
+def _sent(to: str, token_file: Path | None, given: dict[str, Any]) -> Casework:
     alert_id = given.pop("alert_id")
-    url = f"{to.rstrip('/')}/v1/alerts/{alert_id}/answers"
-    try:
-        response = httpx.post(url, content=msgspec.json.encode(given), timeout=_PATIENCE)
-        body = response.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise OperatorError(f"{to} did not answer ({type(error).__name__}); is the service running?") from error
-    if response.status_code != 200:
-        raise OperatorError(str(body.get("problem", response.status_code)))
+    status, body = ask(
+        to, f"/v1/alerts/{alert_id}/answers", token_file, content=msgspec.json.encode(given), patience=_PATIENCE
+    )  # fmt: skip
+    if status != 200:
+        raise OperatorError(str(body.get("problem", status)))
     return msgspec.convert(body["casework"], Casework)
 
 

@@ -11,7 +11,7 @@ from earlywarning import __version__
 from earlywarning.cli.access_commands import accounts_app, tokens_app
 from earlywarning.cli.group import answer, briefing, learning
 from earlywarning.cli.model import model_app
-from earlywarning.cli.options import LanguageOption, SettingsFile
+from earlywarning.cli.options import LanguageOption, SettingsFile, TokenFile
 from earlywarning.cli.place import OperatorError
 from earlywarning.cli.plan import plan_app
 from earlywarning.cli.routes import mute_app, routes_app
@@ -71,12 +71,13 @@ def ingest(
     settings: SettingsFile = None,
     mapping: Annotated[str, Parameter(name=["--mapping", "-m"], help="A column mapping of the settings.")] = "",
     to: Annotated[str, Parameter(help="Send to a running service, such as http://127.0.0.1:8620.")] = "",
+    token_file: TokenFile = None,
     as_history: Annotated[bool, Parameter(help="Of the past: count them, judge none of their days.", negative="")] = False,
 ) -> None:
     """Take in events from CSV or JSON Lines files, plain or .gz."""
     from earlywarning.cli.feeding import ingest_files  # noqa: PLC0415  # a command loads only what it needs
 
-    ingest_files(files, settings, mapping, to, as_history=as_history)
+    ingest_files(files, settings, mapping, to, token_file, as_history=as_history)
 
 
 @app.command(group=_SUPPLIER)
@@ -266,11 +267,13 @@ def letters_replay(
     settings: SettingsFile = None,
     rule: str | None = None,
     source: str | None = None,
+    to: Annotated[str, Parameter(help="A running service that is asked to, such as http://127.0.0.1:8620.")] = "",
+    token_file: TokenFile = None,
 ) -> None:
     """Take refused events in again, after a mapping or register was mended."""
     from earlywarning.cli.feeding import replay_letters  # noqa: PLC0415  # a command loads only what it needs
 
-    replay_letters(settings, rule, source)
+    replay_letters(settings, rule, source, to, token_file)
 
 
 @settings_app.command(name="check")
@@ -339,11 +342,12 @@ def outbox_retry(
     *numbers: int,
     settings: SettingsFile = None,
     to: Annotated[str, Parameter(help="A running service that is asked to, such as http://127.0.0.1:8620.")] = "",
+    token_file: TokenFile = None,
 ) -> None:
     """Have messages that were given up tried again; without numbers, all of them."""
     from earlywarning.cli.outbox import retry_outbox  # noqa: PLC0415  # a command loads only what it needs
 
-    retry_outbox(settings, numbers, to)
+    retry_outbox(settings, numbers, to, token_file)
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from earlywarning.briefing import Audience, Briefing, briefing_messages, render_html, render_mail, render_pdf
 from earlywarning.briefing.messages import Addressee
 from earlywarning.cli.place import OperatorError, load
+from earlywarning.cli.service_call import ask
 from earlywarning.core.calendar import date_of
 from earlywarning.core.iso_week import Week, parse_week, week_of
 from earlywarning.locale import Language
@@ -32,6 +32,7 @@ def write_briefing(
     send: bool,
     to: Sequence[str],
     service: str,
+    token_file: Path | None = None,
 ) -> None:
     """Make the picture and write it; say which files were written."""
     chosen = [form.strip() for form in forms.split(",") if form.strip()]
@@ -41,7 +42,7 @@ def write_briefing(
     settings = load(settings_file)
     readers = _readers(settings, send, to)
     if service:
-        _sent_by(service, week, sorted(readers))
+        _sent_by(service, token_file, week, sorted(readers))
         return
     language = wanted or settings.municipality.language
     register, tree = area_register(settings), category_tree(settings)
@@ -76,17 +77,12 @@ def _readers(settings: Settings, send: bool, to: Sequence[str]) -> dict[str, tup
     return {name: (known[name].channel, known[name].language or settings.municipality.language) for name in names}
 
 
-def _sent_by(service: str, week: Week | None, names: Sequence[str]) -> None:
+def _sent_by(service: str, token_file: Path | None, week: Week | None, names: Sequence[str]) -> None:
     """Have a running service send it, which holds the store."""
-    try:
-        answer = httpx.post(
-            f"{service.rstrip('/')}/v1/briefing/send", json={"to": list(names), "week": str(week) if week else ""}, timeout=120
-        )
-        said = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise OperatorError(f"{service} did not answer ({type(error).__name__}); is the service running?") from error
-    if answer.status_code != 202:
-        raise OperatorError(str(said.get("problem", answer.status_code)))
+    body = msgspec.json.encode({"to": list(names), "week": str(week) if week else ""})
+    status, said = ask(service, "/v1/briefing/send", token_file, content=body, patience=120)
+    if status != 202:
+        raise OperatorError(str(said.get("problem", status)))
     print(f"week {said['week']} in the outbox: {', '.join(said['to'])}")
 
 

@@ -1,7 +1,7 @@
 """Commands that take events in: files, the demonstration, dead letters again."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
@@ -14,8 +14,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from earlywarning.cli.place import OperatorError, load
+from earlywarning.cli.service_call import ask, no_entry, token_headers
 from earlywarning.locale import Language, label
 from earlywarning.runtimes.embedded import Service
+from earlywarning.runtimes.replaying import Chosen, replay_chosen
 from earlywarning.settings import Settings
 from earlywarning.sources.files import EventFile, FileProblem
 from earlywarning.sources.supply import Supply
@@ -34,7 +36,15 @@ class Tally:
         self.skipped = 0
 
 
-def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str, to: str, *, as_history: bool = False) -> None:
+def ingest_files(
+    files: Sequence[Path],
+    settings_file: Path | None,
+    mapping: str,
+    to: str,
+    token_file: Path | None = None,
+    *,
+    as_history: bool = False,
+) -> None:
     """Take in files one after the other; a damaged file does not keep the others out."""
     if not files:
         raise OperatorError("name at least one file: earlywarning ingest FILE...")
@@ -48,9 +58,12 @@ def ingest_files(files: Sequence[Path], settings_file: Path | None, mapping: str
     problems: list[str] = []
     console = Console(stderr=True)
     if to:
-        with httpx.Client(base_url=to, timeout=120) as client, shown_progress(console) as progress:
+        with (
+            httpx.Client(base_url=to, timeout=120, headers=token_headers(token_file)) as client,
+            shown_progress(console) as progress,
+        ):
             for path in files:
-                through_file(path, settings, mapping, progress, tally, problems, lambda s: _send(client, s, tally))
+                through_file(path, settings, mapping, progress, tally, problems, lambda s: _send(client, s, tally, token_file))
     else:
         try:
             service = Service.open(settings, holder="earlywarning ingest")
@@ -83,21 +96,32 @@ def replay_demonstration(service: Service, console: Console) -> None:
     summary(console, tally, service.settings.municipality.language)
 
 
-def replay_letters(settings_file: Path | None, rule: str | None, source: str | None) -> None:
-    """Feed waiting dead letters again."""
+def replay_letters(
+    settings_file: Path | None, rule: str | None, source: str | None, to: str = "", token_file: Path | None = None
+) -> None:
+    """Feed waiting dead letters again: in the store, or by a running service."""
+    if to:
+        body = {"rule": rule, "source": source, "all": rule is None and source is None}
+        status, said = ask(to, "/v1/dead-letters/replay", token_file, content=msgspec.json.encode(body), patience=600)
+        if status != 200:
+            raise OperatorError(str(said.get("problem", f"{to} answers {status}")))
+        print_replayed(said["outcomes"], said["problems"])
+        if said["left"]:
+            print(f"{said['left']} were not tried yet; give the command again")
+        return
     service = Service.open(load(settings_file), holder="earlywarning dead-letters replay")
     try:
-        after, replayed, waiting = 0, 0, Counter[str]()
-        while letters := service.store.dead_letters(rule=rule, source=source, after_id=after, limit=5000):
-            outcome = service.replay(letters, datetime.now(UTC))
-            done = [words for words in outcome.values() if words == "replayed"]
-            replayed += len(done)
-            waiting.update(words for words in outcome.values() if words != "replayed")
-            after = letters[-1].id
+        told = replay_chosen(service.store, service.register.municipality, Chosen((), rule, source), service.replay)
     finally:
         service.stop()
-    print(f"{replayed} taken in again, {waiting.total()} go on waiting")
-    for words, n in waiting.most_common(5):
+    print_replayed(told.outcomes, told.problems)
+
+
+def print_replayed(outcomes: Mapping[str, int], problems: Mapping[str, int]) -> None:
+    """What became of letters that were tried again."""
+    waiting = outcomes.get("rejected", 0)
+    print(f"{sum(outcomes.values()) - waiting} taken in again, {waiting} go on waiting")
+    for words, n in sorted(problems.items(), key=lambda p: -p[1])[:5]:
         print(f"  {n}: {words}")
 
 
@@ -156,7 +180,7 @@ def _take(service: Service, tally: Tally, supply: Supply, *, history: bool = Fal
     tally.rules.update(r.rule for r in taken.rejections)
 
 
-def _send(client: httpx.Client, supply: Supply, tally: Tally) -> None:
+def _send(client: httpx.Client, supply: Supply, tally: Tally, token_file: Path | None) -> None:
     """Send one batch to a running service; what could not be decoded here is counted as rejected."""
     events = supply.decoded.events
     tally.outcomes["rejected"] += len(supply.decoded.rejections)
@@ -165,6 +189,8 @@ def _send(client: httpx.Client, supply: Supply, tally: Tally) -> None:
         body = b"\n".join(msgspec.json.encode(e) for e in events[begin : begin + _SENT_AT_ONCE])
         try:
             response = client.post("/v1/events", content=body, headers={"content-type": "application/x-ndjson"})
+            if response.status_code in (401, 403):
+                raise no_entry(str(client.base_url), response.status_code, response.json(), token_file)
             response.raise_for_status()
         except httpx.HTTPError as error:
             raise OperatorError(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from earlywarning.cli.options import LanguageOption, SettingsFile
+from earlywarning.cli.options import LanguageOption, SettingsFile, TokenFile
 
 
 def answer(
@@ -32,6 +32,7 @@ def answer(
     outcome: str = "",
     into: Annotated[str, Parameter(help="The alert that this one is part of.")] = "",
     to: Annotated[str, Parameter(help="A running service, such as http://127.0.0.1:8620; without it, the store.")] = "",
+    token_file: TokenFile = None,
     language: LanguageOption = None,
 ) -> None:
     """Answer an alert: acknowledge, assess, describe the problem, name causes, decide and follow up measures, close."""
@@ -43,7 +44,7 @@ def answer(
         "picture": picture if any(picture.values()) else None, "cause": cause, "answers": answers, "what": what, "owner": owner,
         "begins": begins, "due": due, "goal": goal, "measure": measure, "outcome": outcome, "into": into,
     }  # fmt: skip
-    answer_alert(settings, to, fields, language)
+    answer_alert(settings, to, token_file, fields, language)
 
 
 def learning(
@@ -72,8 +73,9 @@ def briefing(
     send: Annotated[bool, Parameter(help="Put it into the outbox, for those who want it.", negative="")] = False,
     to: Annotated[tuple[str, ...], Parameter(help="Who gets it in their place: recipients of the settings.", negative="")] = (),
     service: Annotated[str, Parameter(help="A running service that sends it, such as http://127.0.0.1:8620.")] = "",
+    token_file: TokenFile = None,
 ) -> None:
     """The weekly situational picture (lägesbild): what is new, alerts, map, what rose and fell, as page, PDF and mail."""
     from earlywarning.cli.briefing import write_briefing  # noqa: PLC0415  # a command loads only what it needs
 
-    write_briefing(settings, week, out, format, language, audience, send, to, service)
+    write_briefing(settings, week, out, format, language, audience, send, to, service, token_file)

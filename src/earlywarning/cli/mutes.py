@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
 import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from earlywarning.cli.place import OperatorError, load
+from earlywarning.cli.service_call import ask
 from earlywarning.core.rhythms import local_day
 from earlywarning.locale import Language, Names, label
 from earlywarning.locale.catalogue import counted_text, text
@@ -24,12 +24,16 @@ from earlywarning.store.mutes import Mutes
 __all__ = ["MuteWords", "add_mute", "end_mute", "list_mutes"]
 
 
-def add_mute(settings_file: Path | None, words: MuteWords, to: str, wanted: Language | None, *, only_preview: bool) -> None:
+def add_mute(
+    settings_file: Path | None, words: MuteWords, to: str, token_file: Path | None, wanted: Language | None, *, only_preview: bool
+) -> None:
     """Make a mute and say what it hits."""
     settings = load(settings_file)
     language = wanted or settings.municipality.language
     if to:
-        said = _send(to, "/v1/mutes", msgspec.json.encode(words), {"preview": str(only_preview).lower(), "language": language})
+        said = _send(
+            to, token_file, "/v1/mutes", msgspec.json.encode(words), {"preview": str(only_preview).lower(), "language": language}
+        )
     else:
         register, tree = area_register(settings), category_tree(settings)
         with _store(settings, writer=not only_preview) as store:
@@ -51,12 +55,12 @@ def add_mute(settings_file: Path | None, words: MuteWords, to: str, wanted: Lang
         console.print(text(language, "mute_kept", "route", mute_id=said["mute_id"]), soft_wrap=True)
 
 
-def end_mute(settings_file: Path | None, mute_id: str, who: str, to: str, wanted: Language | None) -> None:
+def end_mute(settings_file: Path | None, mute_id: str, who: str, to: str, token_file: Path | None, wanted: Language | None) -> None:
     """End a mute and say which."""
     settings = load(settings_file)
     language = wanted or settings.municipality.language
     if to:
-        said = _send(to, f"/v1/mutes/{mute_id}/end", msgspec.json.encode({"who": who}), {"language": language})
+        said = _send(to, token_file, f"/v1/mutes/{mute_id}/end", msgspec.json.encode({"who": who}), {"language": language})
     else:
         names = Names.from_registers(area_register(settings), category_tree(settings))
         with _store(settings, writer=True) as store:
@@ -94,15 +98,8 @@ def _store(settings: Settings, *, writer: bool) -> Store:
         raise OperatorError(f"{error}: add --to {address}") from error
 
 
-def _send(address: str, path: str, body: bytes, query: dict[str, str]) -> dict[str, Any]:
-    try:
-        answer = httpx.post(f"{address.rstrip('/')}{path}", content=body, params=query, timeout=30)
-    except httpx.HTTPError as error:
-        raise OperatorError(f"{address} does not answer ({type(error).__name__}); is the service running there?") from error
-    try:
-        said: dict[str, Any] = answer.json()
-    except ValueError:
-        said = {}
-    if answer.is_error:
-        raise OperatorError(str(said.get("problem", f"{address} answers {answer.status_code}")))
+def _send(to: str, token_file: Path | None, path: str, body: bytes, query: dict[str, str]) -> dict[str, Any]:
+    status, said = ask(to, path, token_file, content=body, query=query, patience=30)
+    if status >= 400:
+        raise OperatorError(str(said.get("problem", f"{to} answers {status}")))
     return said

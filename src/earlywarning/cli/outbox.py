@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +16,7 @@ from earlywarning.channels.contents import Addressee, Contents
 from earlywarning.channels.kinds import sender_of
 from earlywarning.channels.refusals import NotNow, Undeliverable
 from earlywarning.cli.place import OperatorError, find_settings, load
+from earlywarning.cli.service_call import ask
 from earlywarning.core.outgoing import Outgoing, TestContent, key_of
 from earlywarning.locale import Names
 from earlywarning.runtimes.assembly import area_register, category_tree
@@ -145,10 +145,10 @@ def _row(w: Waiting) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def retry_outbox(settings_file: Path | None, numbers: Sequence[int], to: str) -> None:
+def retry_outbox(settings_file: Path | None, numbers: Sequence[int], to: str, token_file: Path | None = None) -> None:
     """Have messages that were given up tried again; without numbers, all of them. to: a running service that is asked to."""
     if to:
-        print(_retried(_ask(to, numbers)))
+        print(_retried(_ask(to, token_file, numbers)))
         return
     settings = load(settings_file)
     with Store.open(settings.store_url, writer=True, holder="earlywarning outbox retry") as store:
@@ -158,15 +158,11 @@ def retry_outbox(settings_file: Path | None, numbers: Sequence[int], to: str) ->
     print(_retried(done))
 
 
-def _ask(to: str, numbers: Sequence[int]) -> int:
-    try:
-        answer = httpx.post(f"{to.rstrip('/')}/v1/outbox/retry", json={"ids": list(numbers)}, timeout=30)
-        answer.raise_for_status()
-        return int(answer.json()["retried"])
-    except httpx.HTTPStatusError as error:
-        raise OperatorError(f"the service at {to} answered {error.response.status_code}") from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-        raise OperatorError(f"no service answers at {to}; write its address, such as http://127.0.0.1:8620") from None
+def _ask(to: str, token_file: Path | None, numbers: Sequence[int]) -> int:
+    status, said = ask(to, "/v1/outbox/retry", token_file, content=msgspec.json.encode({"ids": list(numbers)}), patience=30)
+    if status != 200 or not isinstance(said.get("retried"), int):
+        raise OperatorError(f"the service at {to} answered {status}")
+    return int(said["retried"])
 
 
 def _retried(n: int) -> str:

@@ -2,17 +2,17 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
+
+from earlywarning.cli.options import LanguageOption, SettingsFile, TokenFile
 
 plan_app = App(
     name="plan",
     help="The action plan: import it, see where its priorities stand, follow it up.",
     group="Coordinators and analysts",
 )
-SettingsFile = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
-LanguageOption = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]
 
 
 @plan_app.command(name="import")
@@ -24,11 +24,12 @@ def import_(
     note: Annotated[str, Parameter(help="Why it was changed, for the audit log.")] = "",
     check: Annotated[bool, Parameter(help="Only say whether the file is right.", negative="")] = False,
     to: Annotated[str, Parameter(help="A running service, such as http://127.0.0.1:8620; without it, the store.")] = "",
+    token_file: TokenFile = None,
 ) -> None:
     """Check a plan in TOML or CSV against the registers, and put it in force as a new version."""
     from earlywarning.cli.planning import import_plan  # noqa: PLC0415  # a command loads only what it needs
 
-    import_plan(settings, file, actor, note, check_only=check, to=to)
+    import_plan(settings, file, actor, note, check_only=check, to=to, token_file=token_file)
 
 
 @plan_app.command

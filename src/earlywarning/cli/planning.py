@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from earlywarning.cli.place import OperatorError, load
+from earlywarning.cli.service_call import ask
 from earlywarning.core.action_plan import ActionPlan, in_words
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
@@ -48,7 +48,16 @@ def _here(settings_file: Path | None) -> _Here:
     return _Here(settings, area_register(settings), category_tree(settings), calendar)
 
 
-def import_plan(settings_file: Path | None, file: Path, actor: str, note: str, *, check_only: bool, to: str = "") -> None:
+def import_plan(
+    settings_file: Path | None,
+    file: Path,
+    actor: str,
+    note: str,
+    *,
+    check_only: bool,
+    to: str = "",
+    token_file: Path | None = None,
+) -> None:
     """Check a plan and put it in force."""
     here = _here(settings_file)
     for name, value, longest in (("--actor", actor, 80), ("--note", note, 2_000)):
@@ -67,7 +76,7 @@ def import_plan(settings_file: Path | None, file: Path, actor: str, note: str, *
     if check_only:
         print(f"{file}: fine. Version {plan.version}; {parts}.")
         return
-    number, changed = _sent(to, data, file.name, actor, note) if to else _kept(here, plan, actor, note)
+    number, changed = _sent(to, token_file, data, file.name, actor, note) if to else _kept(here, plan, actor, note)
     if not changed:
         print(f"{file}: nothing has changed; version {number} ({plan.version}) stays in force.")
     else:
@@ -82,17 +91,11 @@ def _kept(here: _Here, plan: ActionPlan, actor: str, note: str) -> tuple[int, bo
     return number, not before or before[-1].number != number
 
 
-def _sent(to: str, data: bytes, name: str, actor: str, note: str) -> tuple[int, bool]:
+def _sent(to: str, token_file: Path | None, data: bytes, name: str, actor: str, note: str) -> tuple[int, bool]:
     """By a running service, which holds the store."""
-    try:
-        answer = httpx.post(
-            f"{to.rstrip('/')}/v1/plan", params={"actor": actor, "note": note, "file": name}, content=data, timeout=60
-        )
-        said = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise OperatorError(f"{to} did not answer ({type(error).__name__}); is the service running?") from error
-    if answer.status_code != 200:
-        raise PlanError(said.get("problems") or [str(said.get("problem", answer.status_code))])
+    status, said = ask(to, "/v1/plan", token_file, content=data, query={"actor": actor, "note": note, "file": name})
+    if status != 200:
+        raise PlanError(said.get("problems") or [str(said.get("problem", status))])
     return int(said["number"]), bool(said["changed"])
 
 

@@ -1,26 +1,25 @@
 """Commands for who gets what: the recipients, a dry run of routing, and mutes for planned events."""
 
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
+
+from earlywarning.cli.options import LanguageOption, SettingsFile, TokenFile
 
 _GROUP = "Coordinators and analysts"
 routes_app = App(name="routes", help="Who gets which alerts, when and by which channel.", group=_GROUP)
 mute_app = App(name="mute", help="Mutes for planned events: alerts are kept and shown, but not sent.", group=_GROUP)
 
-_Settings = Annotated[Path | None, Parameter(name=["--settings", "-s"], help="Settings file (see README).")]
-_Language = Annotated[Literal["sv", "en"] | None, Parameter(name=["--language", "-l"], help="Swedish or English.")]
 _Service = Annotated[str, Parameter(help="A running service, such as http://127.0.0.1:8620.")]
 
 
 @routes_app.command(name="list")
 def routes_list(
     *,
-    settings: _Settings = None,
+    settings: SettingsFile = None,
     format: Literal["table", "json"] = "table",  # the option's name
-    language: _Language = None,
+    language: LanguageOption = None,
 ) -> None:
     """Recipients and reporters as the settings have them, and when each hears next."""
     from earlywarning.cli.routes_shown import list_routes  # noqa: PLC0415  # a command loads only what it needs
@@ -36,9 +35,9 @@ def routes_test(
     all_: Annotated[
         bool, Parameter(name="--all", negative="", help="In the table also what is not sent for lack of a match.")
     ] = False,
-    settings: _Settings = None,
+    settings: SettingsFile = None,
     format: Literal["table", "csv", "json"] = "table",  # the option's name
-    language: _Language = None,
+    language: LanguageOption = None,
 ) -> None:
     """A dry run: who would have got what, when and by which channel, and why others would not. Nothing is sent."""
     from earlywarning.cli.routes_shown import test_routes  # noqa: PLC0415  # a command loads only what it needs
@@ -58,23 +57,24 @@ def mute_add(
     note: str = "",
     preview: Annotated[bool, Parameter(negative="", help="Only show what it would hit.")] = False,
     to: _Service = "",
-    settings: _Settings = None,
-    language: _Language = None,
+    token_file: TokenFile = None,
+    settings: SettingsFile = None,
+    language: LanguageOption = None,
 ) -> None:
     """Mute areas and categories for some days, and show which open alerts and which of last year's it hits."""
     from earlywarning.cli.mutes import MuteWords, add_mute  # noqa: PLC0415  # a command loads only what it needs
 
     words = MuteWords(areas=area, categories=category, first_day=first, last_day=last, reason=reason, note=note, who=who)
-    add_mute(settings, words, to, language, only_preview=preview)
+    add_mute(settings, words, to, token_file, language, only_preview=preview)
 
 
 @mute_app.command(name="list")
 def mute_list(
     *,
     all_: Annotated[bool, Parameter(name="--all", negative="", help="Also those that are over.")] = False,
-    settings: _Settings = None,
+    settings: SettingsFile = None,
     format: Literal["table", "json"] = "table",  # the option's name
-    language: _Language = None,
+    language: LanguageOption = None,
 ) -> None:
     """Mutes that last or are still to come."""
     from earlywarning.cli.mutes import list_mutes  # noqa: PLC0415  # a command loads only what it needs
@@ -88,10 +88,11 @@ def mute_end(
     *,
     who: Annotated[str, Parameter(help="The function that ends it.")],
     to: _Service = "",
-    settings: _Settings = None,
-    language: _Language = None,
+    token_file: TokenFile = None,
+    settings: SettingsFile = None,
+    language: LanguageOption = None,
 ) -> None:
     """End a mute before its last day."""
     from earlywarning.cli.mutes import end_mute  # noqa: PLC0415  # a command loads only what it needs
 
-    end_mute(settings, mute_id, who, to, language)
+    end_mute(settings, mute_id, who, to, token_file, language)

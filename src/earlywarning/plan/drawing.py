@@ -8,18 +8,15 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from earlywarning.core.calendar import date_of, day_number
-from earlywarning.core.standing import Daily
+from earlywarning.core.calendar import day_number
 from earlywarning.locale.catalogue import number_words
+from earlywarning.plan.bars import Bars, action_bars, priority_bars, priority_levels
 from earlywarning.plan.figures import goal_kind
 from earlywarning.plan.record import ActionFigures, PriorityFigures
 from earlywarning.plan.words import Teller, say
 
 _INK, _SOFT, _BAR, _LATE = "#1a1a1a", "#5a5a5a", "#7a97b8", "#1f4e79"
-_LENGTHS = (4, 13, 52)  # weeks in a bar
-_MOST_BARS = 60
 
 
 class Picture(NamedTuple):
@@ -30,31 +27,21 @@ class Picture(NamedTuple):
     alt: str
 
 
-class _Bars(NamedTuple):
-    starts: list[date]
-    counts: NDArray[np.float64]
-    weeks: int
-
-
 def draw_priority(figures: PriorityFigures, name: str, tell: Teller) -> Picture | None:
     """The counts since the baseline began; None where every length of bar would show a count too small to be shown."""
-    goal, s = figures.priority.goal, figures.standing
-    first = max(day_number(goal.baseline_first), figures.counts.first_day)
-    bars = _bars(figures.counts, first, min(day_number(s.through), day_number(goal.target_last)), tell)
+    goal = figures.priority.goal
+    bars = priority_bars(figures, tell)
     if bars is None:
         return None
     figure, axes = _canvas()
     late = [day >= goal.target_first for day in bars.starts]
     _draw(axes, bars, late)
-    held = figures.counts.between(first, day_number(goal.baseline_last))
-    if len(held) >= 28:
-        mean = float(held.mean()) * 7 * bars.weeks
-        axes.hlines(mean, _x(goal.baseline_first), _x(bars.starts[-1]) + 7 * bars.weeks, color=_INK, ls="--", lw=1.1)
-    days = (goal.target_last - goal.target_first).days + 1
-    if not np.isnan(s.goal_count):
-        per_bar = s.goal_count / days * 7 * bars.weeks
-        end = max(_x(bars.starts[-1]) + 7 * bars.weeks, _x(goal.target_first) + 56)
-        axes.hlines(per_bar, _x(goal.target_first), end, color=_INK, ls=":", lw=2.0)
+    base, aim = priority_levels(figures, bars)
+    after = _x(bars.starts[-1]) + 7 * bars.weeks
+    if not np.isnan(base):
+        axes.hlines(base, _x(goal.baseline_first), after, color=_INK, ls="--", lw=1.1)
+    if not np.isnan(aim):
+        axes.hlines(aim, _x(goal.target_first), max(after, _x(goal.target_first) + 56), color=_INK, ls=":", lw=2.0)
     unit = say(tell.language, "unit", goal_kind(figures.priority))
     caption = say(
         tell.language, "text", "figure_priority", name=name, unit=unit, length=say(tell.language, "text", f"length_{bars.weeks}")
@@ -66,7 +53,7 @@ def draw_action(figures: ActionFigures, name: str, tell: Teller) -> Picture | No
     """The counts of the action's areas, and those of comparison brought to their level before the start."""
     begins = day_number(figures.action.begins)
     first = max(begins - 7 * 104, figures.counts.first_day)
-    bars = _bars(figures.counts, first, day_number(figures.through), tell)
+    bars = action_bars(figures, tell)
     if bars is None:
         return None
     figure, axes = _canvas()
@@ -83,20 +70,6 @@ def draw_action(figures: ActionFigures, name: str, tell: Teller) -> Picture | No
     return _finished(figure, bars, say(tell.language, "text", "figure_action", name=name, unit=unit, length=length), tell)
 
 
-def _bars(counts: Daily, first: int, through: int, tell: Teller) -> _Bars | None:
-    """Whole bars up to `through`, the shortest that show no count that is too small."""
-    for weeks in _LENGTHS:
-        length = 7 * weeks
-        n = (through - first + 1) // length
-        if n < 2 or n > _MOST_BARS:
-            continue
-        begin = through - n * length + 1
-        sums = counts.between(begin, through).reshape(n, length).sum(1)
-        if not tell.hides(*sums.tolist()):
-            return _Bars([date_of(begin + i * length) for i in range(n)], np.asarray(sums, dtype=np.float64), weeks)
-    return None
-
-
 def _x(day: date) -> float:
     return float(day_number(day))
 
@@ -109,7 +82,7 @@ def _canvas() -> tuple[Figure, matplotlib.axes.Axes]:
     return figure, axes
 
 
-def _draw(axes: matplotlib.axes.Axes, bars: _Bars, late: list[bool]) -> None:
+def _draw(axes: matplotlib.axes.Axes, bars: Bars, late: list[bool]) -> None:
     width = 7 * bars.weeks
     colours = [_LATE if after else _BAR for after in late]
     axes.bar([_x(d) for d in bars.starts], bars.counts, width=width * 0.86, align="edge", color=colours)
@@ -123,7 +96,7 @@ def _draw(axes: matplotlib.axes.Axes, bars: _Bars, late: list[bool]) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
 
 
-def _finished(figure: Figure, bars: _Bars, caption: str, tell: Teller) -> Picture:
+def _finished(figure: Figure, bars: Bars, caption: str, tell: Teller) -> Picture:
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "earlywarning", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

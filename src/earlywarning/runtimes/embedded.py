@@ -22,7 +22,6 @@ from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
-from earlywarning.core.events import decode_mappings
 from earlywarning.core.settings_draft import Decision
 from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
@@ -32,7 +31,7 @@ from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
-from earlywarning.runtimes.replaying import items_again
+from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
 from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.settings_file import Rewrite, put_in_file
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
@@ -184,28 +183,26 @@ class Service:
             self._restore(engine)
             self.engine, self._behind = engine, False
 
-    def replay(self, letters: Sequence[StoredDeadLetter], now: datetime) -> dict[int, str]:
-        """Feed dead letters again; those that are taken now are settled, the others go on waiting.
+    def replay(self, letters: Sequence[StoredDeadLetter]) -> dict[int, Replayed]:
+        """Feed dead letters again; those that are taken now are settled, the others go on waiting. Raises StoreError.
 
-        Returns, by the letter's number, "replayed" or the problem that remains.
+        Returns what became of each, by the letter's number.
         """
-        items, outcome = items_again(letters, self.settings)
+        again = events_again(letters, self.settings)
         with self._writing:
             self._catch_up()
-            decoded = decode_mappings([item for _, item in items])
-            for r in decoded.rejections:
-                outcome[items[r.index][0]] = r.problem
             try:
-                result = self.engine.ingest(decoded.events, now)
+                result = self.engine.ingest(again.decoded.events, datetime.now(UTC))
                 refused = {r.index: r.problem for r in result.rejections}
-                for i, position in enumerate(decoded.positions):
-                    outcome[items[position][0]] = refused.get(i, "replayed")
-                settled = {number: "replayed" for number, words in outcome.items() if words == "replayed"}
-                self._commit(self.engine.changes(), settled=settled)
+                told = again.told | {
+                    again.numbers[position]: Replayed(outcome, refused.get(i, ""))
+                    for i, (position, outcome) in enumerate(zip(again.decoded.positions, result.outcomes, strict=True))
+                }
+                self._commit(self.engine.changes(), settled=settled_by(told))
             except BaseException:
                 self._fell_behind()
                 raise
-        return outcome
+        return told
 
     def answer(self, said: Answer) -> Casework:
         """Take an answer of the group. Raises AnswerError, StoreError."""

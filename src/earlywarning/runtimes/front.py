@@ -1,6 +1,6 @@
 """What the HTTP interface and the pages need of a runtime, whichever it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -11,9 +11,10 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.settings_draft import Decision
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.links import Links
+from earlywarning.runtimes.replaying import Replayed
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply
-from earlywarning.store import Store
+from earlywarning.store import Store, StoredDeadLetter
 
 
 class Front(Protocol):
@@ -58,6 +59,9 @@ class Front(Protocol):
         rewrite: makes the new text of those in force, and says no by raising; nobody else comes in between. Raises DraftError,
         SettingsError, StoreError.
         """
+
+    def replay(self, letters: Sequence[StoredDeadLetter]) -> Mapping[int, Replayed]:
+        """Feed dead letters again; what became of each, by its number. Raises StoreError: then nothing has changed."""
 
     def show_state(self) -> None:
         """Bring the gauges up to date, before someone reads the metrics."""

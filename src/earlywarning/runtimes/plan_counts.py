@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from earlywarning.core.action_plan import ActionPlan
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, date_of
 from earlywarning.core.categories import CategoryTree
@@ -89,17 +90,23 @@ class PlanCounts:
         return [NewSource(source, since) for source, since in sorted(found.items(), key=lambda item: (item[1], item[0]))]
 
 
+def plan_of_year(store: Store, municipality: str, year: int) -> ActionPlan | None:
+    """The newest plan whose period meets a year; None when there is none."""
+    plans = Plans(store)
+    for version in reversed(plans.versions(municipality)):
+        plan = plans.get(municipality, version.number)
+        if plan is not None and plan.first_day.year <= year <= plan.last_day.year:
+            return plan
+    return None
+
+
 def follow_up_of(
     settings: Settings, store: Store, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar, year: int, today: date
 ) -> FollowUp | None:
     """The figures of a year's follow-up by the newest plan whose period meets the year; None when there is no such plan."""
     municipality = register.municipality
-    plans = Plans(store)
-    for version in reversed(plans.versions(municipality)):
-        plan = plans.get(municipality, version.number)
-        if plan is not None and plan.first_day.year <= year <= plan.last_day.year:
-            break
-    else:
+    plan = plan_of_year(store, municipality, year)
+    if plan is None:
         return None
     counts = PlanCounts(store, register, tree, calendar, settings.events.lateness_days)
     notes = store.data_notes(municipality=municipality)

@@ -1,12 +1,91 @@
 """Dead letters as events again: what was kept of them, by the mappings that are in force now."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from earlywarning.core.events import Decoded, Rejection, decode_mappings
 from earlywarning.settings import Settings
 from earlywarning.sources.mapping import RowMapper
-from earlywarning.store import StoredDeadLetter
+from earlywarning.store import Store, StoredDeadLetter
+
+AT_ONCE = 1_000  # letters in one transaction
+
+
+class Replayed(NamedTuple):
+    """What became of a dead letter: taken as news, as a repeat or in place of an earlier version, sent on to the brokers (where a
+    worker takes it or refuses it anew), or still refused, and why."""
+
+    outcome: Literal["accepted", "repeated", "replaced", "queued", "rejected"]
+    problem: str = ""
+
+
+class Chosen(NamedTuple):
+    """Which waiting letters of a municipality are meant: by number, or all of a rule, a source, or both."""
+
+    ids: tuple[int, ...] = ()
+    rule: str | None = None
+    source: str | None = None
+
+
+class ReplayedMany(NamedTuple):
+    """How many letters came to which outcome; of those still refused, how many for which problem. left: not tried yet."""
+
+    outcomes: Mapping[str, int]
+    problems: Mapping[str, int]
+    left: int
+
+
+def replay_chosen(
+    store: Store,
+    municipality: str,
+    chosen: Chosen,
+    replay: Callable[[Sequence[StoredDeadLetter]], Mapping[int, Replayed]],
+    most: int | None = None,
+) -> ReplayedMany:
+    """Feed the chosen letters again in portions, at most `most` of them. Raises StoreError; what was taken before stays so."""
+    outcomes, problems = Counter[str](), Counter[str]()
+    after, tried, left, wanted = 0, 0, 0, set(chosen.ids)
+    while letters := store.dead_letters(
+        municipality=municipality, rule=chosen.rule, source=chosen.source, after_id=after, limit=AT_ONCE
+    ):
+        after = letters[-1].id
+        own = [letter for letter in letters if not wanted or letter.id in wanted]
+        room = len(own) if most is None else max(most - tried, 0)
+        left += len(own) - len(own[:room])
+        tried += len(own[:room])
+        if own[:room]:
+            told = replay(own[:room])
+            outcomes.update(r.outcome for r in told.values())
+            problems.update(r.problem for r in told.values() if r.outcome == "rejected")
+    return ReplayedMany(outcomes, problems, left)
+
+
+class Again(NamedTuple):
+    """Letters as events: `numbers[i]` is the letter that item i was made of; `told`: those of which no event could be made."""
+
+    numbers: list[int]
+    decoded: Decoded
+    told: dict[int, Replayed]
+
+
+def events_again(letters: Sequence[StoredDeadLetter], settings: Settings) -> Again:
+    """Decode what was kept of letters, by the mappings in force."""
+    items, problems = items_again(letters, settings)
+    decoded = decode_mappings([item for _, item in items])
+    told = {number: Replayed("rejected", problem) for number, problem in problems.items()}
+    return Again([number for number, _ in items], decoded, told | _refused([n for n, _ in items], decoded.rejections))
+
+
+def _refused(numbers: Sequence[int], rejections: Sequence[Rejection]) -> dict[int, Replayed]:
+    return {numbers[r.index]: Replayed("rejected", r.problem) for r in rejections}
+
+
+def settled_by(told: Mapping[int, Replayed]) -> dict[int, str]:
+    """The letters that wait no more, as the store keeps it."""
+    return {number: "replayed" for number, r in told.items() if r.outcome != "rejected"}
 
 
 def items_again(

@@ -12,7 +12,7 @@ from earlywarning.core.engine import Engine
 from earlywarning.core.events import KINDS, Rejection
 from earlywarning.core.intake import Outcome
 from earlywarning.monitoring import Metrics, Standing
-from earlywarning.sources.supply import ItemResult, Supply
+from earlywarning.sources.supply import ItemResult, Supply, refused_item
 
 _KEEP_NOTHING = ("inside-dwelling",)
 
@@ -34,9 +34,7 @@ class Taken(NamedTuple):
             for i, (p, event, outcome) in enumerate(zip(decoded.positions, decoded.events, self.outcomes, strict=True))
             if p not in refused
         ]
-        results += [
-            ItemResult(r.index + first, "rejected", r.event_id, r.source, r.field, r.rule, r.problem) for r in self.rejections
-        ]
+        results += [refused_item(r, first) for r in self.rejections]
         return sorted(results, key=lambda item: item.index)
 
 

@@ -17,7 +17,8 @@ from earlywarning.store import tables as t
 from earlywarning.store.cases import AuditEntry
 from earlywarning.store.store import Store
 
-Use = Literal["events", "reading"]
+Use = Literal["events", "reading", "coordinator", "analyst", "administrator"]
+USES: tuple[Use, ...] = ("events", "reading", "coordinator", "analyst", "administrator")
 _SEEN_EVERY = timedelta(minutes=1)  # a session's last use is kept to the minute, so that reading seldom writes
 
 
@@ -39,12 +40,26 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A token of a supplier (use "events") or of a machine that reads, without the token itself."""
+    """A token of a supplier (use "events"), of a program that reads, or of one that may what a role may; without the token itself.
+
+    source: the only source whose events it may send, None for all.
+    """
 
     name: str
     use: Use
     created_at: datetime
     revoked_at: datetime | None
+    source: str | None = None
+
+    @property
+    def role(self) -> Role | None:
+        """What its bearer may do besides sending events."""
+        if self.use == "events":
+            return None
+        return "reader" if self.use == "reading" else self.use
+
+
+_TOKEN = tuple(t.tokens.c[field] for field in Token.__struct_fields__)
 
 
 def digest(secret: str) -> str:
@@ -65,8 +80,7 @@ class Accounts:
 
         Raises AccountError for a name or role that is not allowed.
         """
-        if not 0 < len(name) <= 80 or name != name.strip() or not name.isprintable():
-            raise AccountError("an account's name has 1 to 80 printable characters, without spaces around it")
+        _check_name(name, "an account's name", 80)
         if role not in ROLES:
             raise AccountError(f"{role!r} is no role; roles are {', '.join(ROLES)}")
         secret = secrets.token_urlsafe(32)
@@ -175,15 +189,22 @@ class Accounts:
 
     # ---- tokens ---------------------------------------------------------------------------------------------------
 
-    def add_token(self, name: str, use: Use, now: datetime) -> str:
-        """Make a token; returns it, which is the only time that it is shown. Raises AccountError."""
-        if not 0 < len(name) <= 80 or name != name.strip() or not name.isprintable():
-            raise AccountError("a token's name has 1 to 80 printable characters, without spaces around it")
+    def add_token(self, name: str, use: Use, now: datetime, source: str = "") -> str:
+        """Make a token; returns it, which is the only time that it is shown. source: whose events alone it may send.
+
+        Raises AccountError.
+        """
+        _check_name(name, "a token's name", 80)
+        if source:
+            _check_name(source, "a source", 64)
+            if use != "events":
+                raise AccountError("only a token that sends events is bound to a source")
         secret = f"ew_{secrets.token_urlsafe(32)}"
-        row = {"token_hash": digest(secret), "municipality": self._own, "name": name, "use": use, "created_at": now}
+        row = {"token_hash": digest(secret), "municipality": self._own, "name": name, "use": use, "created_at": now,
+               "source": source or None}  # fmt: skip
         with self._store.aside() as c:
             c.execute(t.tokens.insert().values(**row))
-            self._note(c, now, "token-added", name, use)
+            self._note(c, now, "token-added", name, f"{use} {source}".strip())
         return secret
 
     def revoke_tokens(self, name: str, now: datetime) -> int:
@@ -199,9 +220,7 @@ class Accounts:
     def of_token(self, secret: str) -> Token | None:
         """The token that a request carries; None when it is not, or no longer, valid."""
         k = t.tokens.c
-        query = sa.select(k.name, k.use, k.created_at, k.revoked_at).where(
-            k.token_hash == digest(secret), k.municipality == self._own, k.revoked_at.is_(None)
-        )
+        query = sa.select(*_TOKEN).where(k.token_hash == digest(secret), k.municipality == self._own, k.revoked_at.is_(None))
         with self._store.reading() as c:
             row = c.execute(query).first()
         return None if row is None else Token(*row)
@@ -209,9 +228,7 @@ class Accounts:
     def tokens(self) -> list[Token]:
         """All tokens, by name."""
         k = t.tokens.c
-        query = (
-            sa.select(k.name, k.use, k.created_at, k.revoked_at).where(k.municipality == self._own).order_by(k.name, k.created_at)
-        )
+        query = sa.select(*_TOKEN).where(k.municipality == self._own).order_by(k.name, k.created_at)
         with self._store.reading() as c:
             return [Token(*row) for row in c.execute(query)]
 
@@ -223,6 +240,11 @@ class Accounts:
     def _note(self, c: sa.Connection, now: datetime, action: str, name: str, note: str = "") -> None:
         entry = AuditEntry(self._own, now, name, action, f"account:{name}", "", note)
         c.execute(t.audit.insert().values(**entry._asdict()))
+
+
+def _check_name(name: str, what: str, longest: int) -> None:
+    if not 0 < len(name) <= longest or name != name.strip() or not name.isprintable():
+        raise AccountError(f"{what} has 1 to {longest} printable characters, without spaces around it")
 
 
 def _account(row: sa.RowMapping) -> Account:

@@ -274,8 +274,19 @@ tokens = Table(
     Column("token_hash", String(64), primary_key=True),  # SHA-256 of the token
     Column("municipality", String(12), nullable=False),
     Column("name", String(80), nullable=False),
-    Column("use", String(16), nullable=False),  # events, reading
+    Column("use", String(16), nullable=False),  # events, reading, or a role
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    Column("source", String(64)),  # whose events alone it may send; none: those of all
     Index("ix_tokens_name", "municipality", "name"),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("municipality", String(12), nullable=False),
+    Column("key_hash", String(64), nullable=False),  # SHA-256 of municipality and name, or address
+    Column("at", Instant, nullable=False),
+    Index("ix_sign_in_attempts_key", "municipality", "key_hash", "at"),
 )

@@ -41,6 +41,7 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "GET /v1/categories": ("reader", "filtered"),
     "GET /v1/schemas/{kind:str}": ("anyone", "filtered"),
     "GET /v1/dead-letters": ("analyst", "whole"),
+    "POST /v1/dead-letters/replay": ("administrator", "whole"),
     "GET /v1/outbox": ("analyst", "whole"),
     "POST /v1/outbox/retry": ("administrator", "whole"),
     "GET /v1/mutes": ("reader", "whole"),
@@ -63,6 +64,7 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "POST /v1/settings/drafts/{draft_id:int}/rebase": ("analyst", "whole"),
     "POST /v1/settings/drafts/{draft_id:int}/withdraw": ("analyst", "whole"),
     "POST /v1/settings/drafts/{draft_id:int}/apply": ("decider", "whole"),
+    "GET /v1/plan/follow-up": ("reader", "whole"),
     "GET /metrics": ("reader", "whole"),
     "GET /healthz": ("anyone", "filtered"),
     "GET /readyz": ("anyone", "filtered"),
@@ -85,6 +87,9 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "GET /alerts/{alert_id:str}": ("reader", "filtered"),
     "POST /alerts/{alert_id:str}": ("coordinator", "filtered"),
     "GET /live": ("reader", "filtered"),
+    "GET /plan": ("reader", "whole"),
+    "POST /plan": ("administrator", "whole"),
+    "GET /briefing": ("reader", "whole"),
     "GET /operations": ("analyst", "whole"),
     "GET /settings": ("analyst", "whole"),
     "POST /settings/back": ("decider", "whole"),
@@ -93,6 +98,8 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
     "GET /settings/drafts/{draft_id:int}": ("analyst", "whole"),
     "POST /settings/drafts/{draft_id:int}": ("analyst", "whole"),
     "POST /settings/drafts/{draft_id:int}/apply": ("decider", "whole"),
+    "GET /dead-letters": ("analyst", "whole"),
+    "POST /dead-letters": ("administrator", "whole"),
     "GET /accounts": ("administrator", "whole"),
     "POST /accounts": ("administrator", "whole"),
 }
@@ -101,7 +108,8 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. name: of the account, or what answers are signed with in open mode. role: None for nobody in particular.
 
-    areas: codes that the visitor sees. token: use of the token that the request carries. secret: of the cookie that forms are
+    areas: codes that the visitor sees. token: use of the token that the request carries. source: whose events alone it may send,
+    empty for all. secret: of the cookie that forms are
     bound to. fresh: the cookie has yet to be set.
     """
 
@@ -110,6 +118,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     areas: frozenset[str] = frozenset()
     limited: bool = False
     token: str = ""
+    source: str = ""
     secret: str = ""
     fresh: bool = False
     signed_in: bool = False
@@ -148,8 +157,8 @@ def recognise(service: Front, cookies: Mapping[str, str], authorization: str) ->
     accounts = Accounts(service.store, service.register.municipality)
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() == "bearer" and (token := accounts.of_token(given.strip())) is not None:
-        role: Role | None = "reader" if token.use == "reading" else None
-        return Visitor(name=token.name, role=role, areas=frozenset(service.register.codes), token=token.use)
+        every = frozenset(service.register.codes)
+        return Visitor(name=token.name, role=token.role, areas=every, token=token.use, source=token.source or "")
     if session := cookies.get(SESSION, ""):
         chosen = service.settings.access
         idle, longest = timedelta(minutes=chosen.idle_minutes), timedelta(hours=chosen.session_hours)

@@ -23,6 +23,7 @@ from earlywarning.locale import Language, Names, details, headline, note_sentenc
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
+from earlywarning.sources.supply import bound_to
 from earlywarning.store import StoreError
 from earlywarning.web.access import Recognition, check_table, guard
 from earlywarning.web.access_log import AccessLog, log_of
@@ -30,11 +31,11 @@ from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
 from earlywarning.web.json_answers import json_answer, problem
+from earlywarning.web.letters import LETTERS
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
 from earlywarning.web.pages.frame import Asking, go
 from earlywarning.web.pages.site import PAGES, wants_page
-from earlywarning.web.passwords import Attempts
 from earlywarning.web.plan import PLAN
 from earlywarning.web.refusals import no_sniffing, refused
 from earlywarning.web.settings import SETTINGS
@@ -69,6 +70,8 @@ async def send_events(request: Request[Any, Any, State], state: State) -> Respon
         supply = supply_from_body(body, request.headers.get("content-type", ""))
     except BodyProblem as error:
         return problem(error.status, str(error))
+    if request.user.source:
+        supply = bound_to(supply, request.user.source)
     try:
         items = await asyncio.wrap_future(service.submit(supply))
     except StoreError as error:
@@ -210,22 +213,6 @@ def event_schema(kind: str) -> Response[bytes]:
     return json_answer(schema(kind))
 
 
-@get("/v1/dead-letters", summary="Refused events", tags=["events"], sync_to_thread=True)
-def dead_letters(
-    state: State,
-    rule: str | None = None,
-    source: str | None = None,
-    after: int = Parameter(default=0, ge=0),
-    limit: int = Parameter(default=100, ge=1, le=10_000),
-) -> Response[bytes]:
-    """Events that were refused and wait, with field, rule and problem."""
-    service = _service(state)
-    own = service.register.municipality
-    found = service.store.dead_letters(municipality=own, rule=rule, source=source, after_id=after, limit=limit)
-    rows = [{"id": d.id, **msgspec.to_builtins(d.letter), "state": d.state} for d in found]
-    return json_answer({"dead_letters": rows})
-
-
 @get("/metrics", include_in_schema=False, sync_to_thread=True)
 def metrics(request: Request[Any, Any, State], state: State) -> Response[bytes]:
     """Prometheus metrics."""
@@ -313,6 +300,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
             "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected", "queued"]},
             **texts,
             "problem": {"type": "string"},
+            "status": {"type": "integer", "description": "403: the token is bound to another source than the event's"},
             "late": {"type": "boolean", "description": "it counts, but came too late to raise an alert"},
         },
     }
@@ -336,11 +324,11 @@ def make_app(service: Front) -> Litestar:
     app = Litestar(
         [
             *ANSWER_ROUTES, *PAGES,
-            send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, dead_letters, metrics,
-            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN,
+            send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, metrics,
+            healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN, *LETTERS,
             *SETTINGS,
         ],
-        state=State({"service": service, "attempts": Attempts(), "access_log": seen}),
+        state=State({"service": service, "access_log": seen}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
         exception_handlers={Exception: refused},
         guards=[guard],

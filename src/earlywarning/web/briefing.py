@@ -1,6 +1,6 @@
 """The weekly picture over HTTP: as page, PDF or data; and into the outbox for those who are named."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -10,19 +10,12 @@ from litestar.datastructures import State
 
 from earlywarning.briefing import Audience, BriefingError, briefing_messages, render_html, render_pdf
 from earlywarning.briefing.messages import Addressee
-from earlywarning.core.calendar import date_of
-from earlywarning.core.iso_week import WeekError, parse_week, week_of
+from earlywarning.core.iso_week import WeekError, parse_week
 from earlywarning.locale import Language
 from earlywarning.runtimes.front import Front
-from earlywarning.runtimes.weekly_picture import picture_apart
 from earlywarning.store.outbox import Outbox
-from earlywarning.web.json_answers import json_answer
-
-# Its own style sheet stands in the page, which is one file that can be handed on; nothing else is let in.
-_PAGE = {
-    "content-type": "text/html; charset=utf-8",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-}
+from earlywarning.web.json_answers import OWN_STYLE, json_answer
+from earlywarning.web.weekly_pictures import newest_week, pictures_of
 
 
 class SendPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,12 +26,7 @@ class SendPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _week(service: Front, wanted: str) -> str:
-    if wanted:
-        return str(parse_week(wanted))
-    state = service.store.engine_state(service.register.municipality)
-    if state is None:
-        raise BriefingError("the store holds nothing yet; send events first")
-    return str(week_of(date_of(state[0]) - timedelta(days=6)))
+    return str(parse_week(wanted)) if wanted else str(newest_week(service))
 
 
 @get("/v1/briefing", summary="The weekly situational picture", tags=["briefing"], sync_to_thread=True)
@@ -53,13 +41,13 @@ def picture(
     service: Front = state.service
     words = language or service.settings.municipality.language
     try:
-        made = picture_apart(service.settings, service.store.url, _week(service, week), words, audience)
+        made = pictures_of(state).get(_week(service, week), words, audience)
     except (WeekError, BriefingError) as error:
         return json_answer({"problem": str(error)}, 400)
     if form == "json":
         return json_answer(made)
     if form == "html":
-        return Response(render_html(made).encode(), headers=_PAGE)
+        return Response(render_html(made).encode(), headers=OWN_STYLE)
     name = f"briefing-{made.municipality}-{made.week}-{words}.pdf"
     headers = {"content-type": "application/pdf", "content-disposition": f'inline; filename="{name}"'}
     return Response(render_pdf(made), headers=headers)
@@ -72,10 +60,11 @@ async def send_picture(request: Request[Any, Any, State], state: State) -> Respo
         wanted = msgspec.json.decode(await request.body(), type=SendPicture)
     except msgspec.DecodeError:
         return json_answer({"problem": 'the body must be {"to": ["recipient"], "week": "2026-W12"}'}, 400)
-    return await sync_to_thread(_send, state.service, wanted)
+    return await sync_to_thread(_send, state, wanted)
 
 
-def _send(service: Front, wanted: SendPicture) -> Response[bytes]:
+def _send(state: State, wanted: SendPicture) -> Response[bytes]:
+    service: Front = state.service
     known, own = service.settings.recipients, service.settings.municipality.language
     if unknown := [name for name in wanted.to if name not in known]:
         return json_answer(
@@ -85,7 +74,7 @@ def _send(service: Front, wanted: SendPicture) -> Response[bytes]:
         week = _week(service, wanted.week)
         messages = []
         for language in sorted({known[name].language or own for name in wanted.to}):
-            made = picture_apart(service.settings, service.store.url, week, language)
+            made = pictures_of(state).get(week, language)
             readers = [Addressee(known[n].channel, n) for n in wanted.to if (known[n].language or own) == language]
             messages += briefing_messages(made, readers, datetime.now(UTC))
     except (WeekError, BriefingError) as error:

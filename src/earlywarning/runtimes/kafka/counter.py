@@ -1,6 +1,6 @@
 """The desk's counter for one municipality: the same front as the service in one process; events go on to the brokers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,10 +19,11 @@ from earlywarning.runtimes.assembly import area_register, category_tree, engine_
 from earlywarning.runtimes.kafka.connection import KafkaError
 from earlywarning.runtimes.kafka.deciding import publish_rewritten
 from earlywarning.runtimes.links import Links, links_of
+from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.settings import Settings
-from earlywarning.sources.supply import ItemResult, Supply
-from earlywarning.store import Store, StoreError
+from earlywarning.sources.supply import ItemResult, Supply, refused_item
+from earlywarning.store import Store, StoredDeadLetter, StoreError
 
 if TYPE_CHECKING:
     from earlywarning.runtimes.kafka.desk import Desk
@@ -69,6 +70,29 @@ class Counter:
         """Publish rewritten settings, for desk and workers. Raises DraftError, SettingsError, StoreError."""
         return publish_rewritten(self._desk, self.register.municipality, rewrite, decision)
 
+    def replay(self, letters: Sequence[StoredDeadLetter]) -> dict[int, Replayed]:
+        """Check what was kept of dead letters, and send on what a worker will let in. Raises StoreError, as `submit` does."""
+        return _sending.submit(self._replay, letters).result()
+
+    def _replay(self, letters: Sequence[StoredDeadLetter]) -> dict[int, Replayed]:
+        again = events_again(letters, self.settings)
+        events, rejections = self._checked(Supply(again.decoded, "replay"), datetime.now(UTC))
+        self._produce(events.values())
+        told = again.told | {again.numbers[r.index]: Replayed("rejected", r.problem) for r in rejections}
+        told |= {again.numbers[place]: Replayed("queued") for place in events}
+        # Sent first: what is not settled after a crash is sent twice, and taken once.
+        self.store.commit(None, settled=settled_by(told))
+        return told
+
+    def _produce(self, events: Collection[AnyEvent]) -> None:
+        try:
+            if events:
+                producer = self._desk.producer()
+                producer.send(events)
+                producer.flush()
+        except KafkaError as error:
+            raise StoreError(str(error)) from error  # as when the store does not answer: nothing was taken, send it again
+
     def _send(self, supply: Supply) -> list[ItemResult]:
         now = datetime.now(UTC)
         events, rejections = self._checked(supply, now)
@@ -77,16 +101,10 @@ class Counter:
             self.store.commit(None, letters)
             for letter in letters:
                 self.metrics.rejected.labels(letter.rule).inc()
-        try:
-            if events:
-                producer = self._desk.producer()
-                producer.send(events.values())
-                producer.flush()
-        except KafkaError as error:
-            raise StoreError(str(error)) from error  # as when the store does not answer: nothing was taken, send it again
+        self._produce(events.values())
         first = supply.first
         results = [ItemResult(i + first, "queued", e.event_id, e.source) for i, e in events.items()]
-        results += [ItemResult(r.index + first, "rejected", r.event_id, r.source, r.field, r.rule, r.problem) for r in rejections]
+        results += [refused_item(r, first) for r in rejections]
         return sorted(results, key=lambda item: item.index)
 
     def _checked(self, supply: Supply, now: datetime) -> tuple[dict[int, AnyEvent], list[Rejection]]:

@@ -63,7 +63,7 @@ def chart_of(
     """All arrays (days,), NaN where there is nothing. alarms: (first, last place, words, alert id); special: (first, last place,
     words). unfinished: how many of the last days are not complete yet."""
     tops = [np.nanmax(a) if np.isfinite(a).any() else 0.0 for a in (observed, high, *(values for _, values in earlier))]
-    step, most = _scale(max([1.0, *map(float, tops)]))
+    step, most = scale_of(max([1.0, *map(float, tops)]))
     wide = (WIDTH - LEFT - RIGHT) / max(len(days) - 1, 1)
 
     def x(i: float) -> float:
@@ -102,7 +102,7 @@ def chart_of(
     )
 
 
-def _scale(most: float) -> tuple[float, float]:
+def scale_of(most: float) -> tuple[float, float]:
     """Distance of the marks, and the axis' end: three to six whole steps of 1, 2 or 5."""
     for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000):
         if most <= step * 5:

@@ -8,10 +8,11 @@ from litestar.datastructures import State
 
 from earlywarning.core.roles import ROLES
 from earlywarning.runtimes.front import Front
-from earlywarning.store.accounts import AccountError, Accounts
+from earlywarning.store.accounts import USES, AccountError, Accounts
+from earlywarning.store.attempts import Attempts
 from earlywarning.web.access import SESSION
 from earlywarning.web.pages.frame import Asking, cookie, form_of, go, own_path, render, root_of
-from earlywarning.web.passwords import LEAST, MOST, Attempts, fits, hashed, hashing
+from earlywarning.web.passwords import LEAST, MOST, fits, hashed, hashing
 
 _ADDRESS_MORE = 5  # times as many wrong passwords from one address, behind which a whole office may sit
 
@@ -33,25 +34,24 @@ def sign_in_page(request: Asking) -> Response[bytes]:
 async def sign_in(request: Asking, state: State) -> Response[bytes]:
     """Check name and password; the same words for a wrong name as for a wrong password."""
     service: Front = state.service
-    attempts: Attempts = state.attempts
+    attempts = Attempts(service.store, service.register.municipality)
     form = await form_of(request)
     name, password = form.get("name", "").strip()[:80], form.get("password", "")[: MOST + 1]
     target = own_path(form.get("next", "/picture"))
     address = request.client.host if request.client else ""
     most = service.settings.access.attempts
     keys = f"name:{name.casefold()}", f"address:{address}"
-    if attempts.too_many(keys[0], most) or attempts.too_many(keys[1], most * _ADDRESS_MORE):
+    now = datetime.now(UTC)
+    if not await asyncio.to_thread(attempts.begin, now, {keys[0]: most, keys[1]: most * _ADDRESS_MORE}):
         return render(request, "sign_in.html", status=429, target=target, problem="too_many", name=name)
     accounts = _accounts(service)
     account = await asyncio.to_thread(accounts.account, name)
     kept = account.password_hash if account is not None and account.disabled_at is None else None
     right = await asyncio.get_running_loop().run_in_executor(hashing, fits, kept, password)
-    now = datetime.now(UTC)
     if account is None or not right:
-        attempts.note(*keys)
         await asyncio.to_thread(accounts.refused, name, now)
         return render(request, "sign_in.html", status=403, target=target, problem="wrong", name=name)
-    attempts.forget(keys[0])
+    await asyncio.to_thread(attempts.forgive, now, keys[0], (keys[1],))
     await asyncio.to_thread(accounts.sweep, now, timedelta(hours=service.settings.access.session_hours))
     session = await asyncio.to_thread(accounts.begin, account.name, now)
     return go(request, target, [cookie(request, SESSION, session)])
@@ -128,7 +128,8 @@ def _change(request: Asking, service: Front, form: dict[str, str]) -> Response[b
         elif action == "disable" and name != request.user.name:
             accounts.disable(name, now)
         elif action == "token":
-            shown = accounts.add_token(name, "reading" if form.get("use") == "reading" else "events", now)
+            use = next((u for u in USES if u == form.get("use")), USES[0])
+            shown = accounts.add_token(name, use, now, form.get("source", "").strip())
         elif action == "revoke":
             accounts.revoke_tokens(name, now)
     except AccountError as error:
@@ -143,7 +144,8 @@ def _accounts_page(
     districts = [(c, n) for c, n, level in zip(service.register.codes, service.register.names, service.register.levels, strict=True)
                  if level == 1]  # fmt: skip
     return render(
-        request, "accounts.html", status=status, here="accounts", accounts=accounts.every(), tokens=accounts.tokens(), roles=ROLES,
+        request, "accounts.html", status=status, here="accounts", accounts=accounts.every(), tokens=accounts.tokens(),
+        roles=ROLES, uses=USES,
         districts=districts, names=dict(zip(service.register.codes, service.register.names, strict=True)),
         shown=shown, action=action, problem=problem, hours=service.settings.access.set_up_hours,
         now=datetime.now(UTC),

@@ -12,13 +12,17 @@ from litestar.exceptions import HTTPException
 from earlywarning.locale.pages import page_text
 from earlywarning.web.access import Visitor
 from earlywarning.web.pages.area import area_page
+from earlywarning.web.pages.briefing import briefing_page
 from earlywarning.web.pages.by_provider import BY_PROVIDER
 from earlywarning.web.pages.case import answer_case, case_page
 from earlywarning.web.pages.entrance import ENTRANCE
 from earlywarning.web.pages.frame import Asking, go, language_of, render, static_file
 from earlywarning.web.pages.inbox import inbox_page, live
+from earlywarning.web.pages.letters import letters_page, try_again
 from earlywarning.web.pages.operations import operations_page
 from earlywarning.web.pages.picture import picture_page
+from earlywarning.web.pages.plan import plan_page
+from earlywarning.web.pages.plan_import import import_plan
 from earlywarning.web.pages.settings import SETTINGS_PAGES
 
 log = structlog.get_logger(__name__)
@@ -57,5 +61,6 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
 
 PAGES = (
     static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page,
+    plan_page, import_plan, briefing_page, letters_page, try_again,
     *ENTRANCE, *BY_PROVIDER, *SETTINGS_PAGES,
 )  # fmt: skip

@@ -46,6 +46,68 @@ for (const place of document.querySelectorAll("[data-slider]")) {
   place.append(label);
 }
 
+// A drawing of many links is one stop for the tab key; arrow keys go to the nearest link in their direction.
+const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+for (const drawing of document.querySelectorAll("[data-rove]")) {
+  const links = [...drawing.querySelectorAll("a")];
+  if (links.length < 2) continue;
+  const middle = (link) => {
+    const box = link.getBoundingClientRect();
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  const marked = document.getElementById(drawing.dataset.rove);
+  const said = document.querySelector(`[data-said="${drawing.dataset.rove || "none"}"]`);
+  const stop = (link) => {
+    for (const other of links) other.setAttribute("tabindex", other === link ? "0" : "-1");
+  };
+  stop(links[0]);
+  if (said) said.hidden = false;
+  // Listeners stand around the drawing: an SVG element that listens to focus becomes a stop of its own.
+  const around = drawing.parentElement;
+  around.addEventListener("focusin", (event) => {
+    const link = event.target.closest("a");
+    if (!links.includes(link)) return;
+    stop(link);
+    if (said) said.textContent = link.getAttribute("aria-label");
+    // Drawn last, so that no neighbour lies over it, and shown in the enlarged part as well.
+    if (marked && link.matches(":focus-visible")) {
+      const rings = ["focus under", "focus"].map((kind) => {
+        const ring = link.querySelector("path").cloneNode();
+        ring.removeAttribute("id");
+        ring.setAttribute("class", kind);
+        return ring;
+      });
+      marked.replaceChildren(...rings);
+    }
+  });
+  around.addEventListener("focusout", () => {
+    if (marked) marked.replaceChildren();
+    if (said) said.textContent = "";
+  });
+  around.addEventListener("keydown", (event) => {
+    if (!links.includes(event.target.closest("a")) || event.ctrlKey || event.altKey || event.metaKey) return;
+    let next = { Home: links[0], End: links[links.length - 1] }[event.key];
+    const way = ways[event.key];
+    if (way) {
+      const [x, y] = middle(document.activeElement);
+      let least = Infinity;
+      for (const link of links) {
+        const [dx, dy] = middle(link).map((value, i) => value - [x, y][i]);
+        const along = dx * way[0] + dy * way[1];
+        const aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
+        if (along > 0.5 && along + 2 * aside < least) {
+          least = along + 2 * aside;
+          next = link;
+        }
+      }
+    }
+    if (!next && !way) return;
+    event.preventDefault();
+    (next ?? document.activeElement).focus({ focusVisible: true });
+  });
+}
+for (const words of document.querySelectorAll("[data-keys]")) words.hidden = false;
+
 // News: when something was kept, the cards are fetched anew, unless somebody is just working in them.
 const place = document.querySelector("[data-live]");
 if (place && "EventSource" in window) {
