@@ -1,4 +1,4 @@
-"""A store of every earlier schema comes up to the newest with all that it held; no way leads back, and a crash leaves the old one."""
+"""A store of every earlier schema comes to the newest with all that it held; no way leads back, a crash leaves the old one."""
 
 import signal
 import sqlite3

@@ -108,6 +108,25 @@ def bring_up_to_date(connection: sa.Connection, *, writer: bool) -> None:
         _say_who_writes(connection)
 
 
+def make_tables(connection: sa.Connection) -> None:
+    """Make the tables of the newest schema, in the caller's transaction."""
+    config = _migrations()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def migrate(url: str, schema: str) -> None:
+    """Bring a database that nobody else uses to a schema, or to "head". Raises StoreError, SQLAlchemyError."""
+    engine = make_engine(url, writer=False)
+    config = _migrations()
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, schema)
+    finally:
+        engine.dispose()
+
+
 def _migrations() -> Config:
     config = Config()
     # Doubled, since Alembic reads the option with interpolation.
