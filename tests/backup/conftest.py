@@ -70,7 +70,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Town:
     feed(service, early)
     service.take([supply([event("wrong", turn, area="nowhere")])], NOW)
     explained = service.store.alerts(limit=1)[0]
-    for number, said in enumerate(({"action": "acknowledge"}, {"action": "assess", "assessment": "known-cause", "reason": "holiday"})):
+    for number, said in enumerate(
+        ({"action": "acknowledge"}, {"action": "assess", "assessment": "known-cause", "reason": "holiday"})
+    ):
         service.answer(msgspec.convert({"answer_id": f"a{number}", "alert_id": explained.alert_id, "actor": "A", "at": AT, **said}, Answer))  # fmt: skip
     file.write_text(file.read_text() + "[alerts]\nfalse_alarms_per_week = 3.0\n")
     service.reload(load_settings(file))

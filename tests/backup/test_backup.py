@@ -151,9 +151,7 @@ def test_a_backup_that_is_killed_leaves_nothing_under_its_name_and_the_next_one_
 
 
 @pytest.mark.parametrize("schema", opening.known_schemas()[:-1])
-def test_a_backup_of_an_earlier_schema_is_upgraded_when_it_is_restored(
-    lived: Town, work: Path, schema: str
-) -> None:
+def test_a_backup_of_an_earlier_schema_is_upgraded_when_it_is_restored(lived: Town, work: Path, schema: str) -> None:
     shutil.copytree(lived.folder, work / "old")
     (work / "old" / "store.db").unlink()
     with closing(sqlite3.connect(lived.folder / "store.db")) as c:

@@ -132,18 +132,17 @@ def _planned(manifest: Manifest, work: Path, into: Path | None, store: str) -> t
         raise BackupError("this backup holds no settings, only rows: restore them with --store URL")
     notes: list[str] = []
     text = (work / SETTINGS).read_text(encoding="utf-8")
-    document = tomllib.loads(text)
+    said = str(tomllib.loads(text).get("store", {}).get("url", ""))
     files: dict[Path, bytes] = {}
     for key, part in (("areas", AREAS), ("categories", CATEGORIES)):
         named = manifest.registers.get(key, "")
         if not (work / part).is_file() or named.startswith("builtin:") or not named:
             continue
         if not _stays_inside(named):
-            text = with_value(text, document, "registers", key, part)
+            text = with_value(text, "registers", key, part)
             notes.append(f"registers.{key} was {named}; it is {part} beside the settings now")
             named = part
         files[into / named] = (work / part).read_bytes()
-    said = str(document.get("store", {}).get("url", ""))
     url = store
     if not url:
         name = said.removeprefix("sqlite:///")
@@ -151,7 +150,7 @@ def _planned(manifest: Manifest, work: Path, into: Path | None, store: str) -> t
             name = "earlywarning.db"
         url = f"sqlite:///{name}"
     if url != said and without_password(url) != said:
-        text = with_value(text, document, "store", "url", without_password(url))
+        text = with_value(text, "store", "url", without_password(url))
         notes.append(f"store.url was {said}; it is {without_password(url)} now")
     if without_password(url) != url:
         notes.append(
@@ -171,8 +170,9 @@ def _stays_inside(name: str) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and len(path.parts) == 1
 
 
-def with_value(text: str, document: dict[str, object], section: str, key: str, value: str) -> str:
+def with_value(text: str, section: str, key: str, value: str) -> str:
     """A TOML text in which a key has another value; all else, comments included, stays. Raises BackupError."""
+    document = tomllib.loads(text)
     line = re.compile(rf"(?ms)(^\[{section}\][^\n]*$(?:(?!^\[).)*?^\s*{key}\s*=\s*)(\"[^\"\n]*\"|'[^'\n]*')")
     after, n = line.subn(lambda m: m.group(1) + '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"', text, count=1)
     if not n:
@@ -183,7 +183,7 @@ def with_value(text: str, document: dict[str, object], section: str, key: str, v
         now = tomllib.loads(after)
     except tomllib.TOMLDecodeError as error:
         raise BackupError(f"{section}.{key} of the settings could not be set to {value!r} ({error})") from error
-    wanted = {**document, section: {**dict(document.get(section, {})), key: value}}  # type: ignore[call-overload]
+    wanted = {**document, section: {**document.get(section, {}), key: value}}
     if now != wanted:
         raise BackupError(
             f"{section}.{key} of the settings could not be set to {value!r}; restore with --store, and write it by hand"

@@ -75,8 +75,11 @@ def _set_aside(file: Path, kept: Path | None) -> None:
     try:
         if kept is not None:
             copy_sqlite(file, kept)
-        with closing(sqlite3.connect(file, timeout=5)) as old:
-            old.execute("pragma journal_mode=delete")  # refused as locked while anyone else has it open
+        with closing(sqlite3.connect(file, timeout=2, isolation_level=None)) as old:
+            # Refused as locked while anyone reads it: the first where it has no log, the second where it has one.
+            old.execute("begin exclusive")
+            old.execute("rollback")
+            old.execute("pragma journal_mode=delete")
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
