@@ -1,8 +1,6 @@
 """A town that has lived for more than a year: alerts, answers, corrections, new settings, accounts. Made once."""
 
-import json
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +19,7 @@ from earlywarning.store.accounts import Accounts
 from earlywarning.store.snapshot import opened
 from tests.core.town import BEGIN, CODE, NOW, event, history, merged, surge
 from tests.runtimes.test_embedded import supply
-from tests.store.conftest import url as url  # the fixture: SQLite and PostgreSQL
+from tests.store.conftest import url  # noqa: F401  # the fixture: SQLite and PostgreSQL
 from tests.web.conftest import write_town
 
 AT = datetime(2026, 3, 16, 9, tzinfo=UTC)
@@ -70,10 +68,10 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Town:
     feed(service, early)
     service.take([supply([event("wrong", turn, area="nowhere")])], NOW)
     explained = service.store.alerts(limit=1)[0]
-    for number, said in enumerate(
-        ({"action": "acknowledge"}, {"action": "assess", "assessment": "known-cause", "reason": "holiday"})
-    ):
-        service.answer(msgspec.convert({"answer_id": f"a{number}", "alert_id": explained.alert_id, "actor": "A", "at": AT, **said}, Answer))  # fmt: skip
+    answers = {"a0": {"action": "acknowledge"}, "a1": {"action": "assess", "assessment": "known-cause", "reason": "holiday"}}
+    for answer_id, said in answers.items():
+        fields = {"answer_id": answer_id, "alert_id": explained.alert_id, "actor": "A", "at": AT}
+        service.answer(msgspec.convert({**fields, **said}, Answer))
     file.write_text(file.read_text() + "[alerts]\nfalse_alarms_per_week = 3.0\n")
     service.reload(load_settings(file))
     feed(service, late)
@@ -106,8 +104,9 @@ def made(lived: Town, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
+def work(tmp_path: Path) -> Path:
+    """An empty folder."""
+    return tmp_path
 
 
 def rows_of(file: Path) -> Rows:
@@ -126,7 +125,3 @@ def rows_of(file: Path) -> Rows:
                 rows = [row[:5] + row[7:] for row in rows]  # without set_up_hash and set_up_until
             out[name] = sorted(rows, key=repr)
     return out
-
-
-def as_json(value: object) -> str:
-    return json.dumps(value, default=str)

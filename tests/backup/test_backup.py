@@ -102,7 +102,7 @@ def test_a_backup_that_was_cut_short_is_found(made: Path, work: Path, share: flo
     content = made.read_bytes()
     (work / "short.zip").write_bytes(content[: int(len(content) * share)])
     for refuses in (verify_backup, lambda file: restore(file, into=work / "new")):
-        with pytest.raises(BackupError, match="damaged or cut short|too short"):
+        with pytest.raises(BackupError, match=r"damaged or cut short|too short"):
             refuses(work / "short.zip")
     assert not (work / "new").exists()
 

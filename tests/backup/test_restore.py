@@ -117,7 +117,7 @@ def test_a_database_of_something_else_is_left_alone(made: Path, url: str) -> Non
     with _connect(url).begin() as connection:
         connection.exec_driver_sql("create table alerts (theirs int)")
         connection.exec_driver_sql("insert into alerts values (1)")
-    with pytest.raises(StoreError, match="holds something|holds tables of something else"):
+    with pytest.raises(StoreError, match=r"holds something|holds tables of something else"):
         restore(made, store=url)
     with _connect(url).connect() as connection:
         assert connection.exec_driver_sql("select * from alerts").all() == [(1,)]

@@ -27,6 +27,7 @@ from earlywarning.settings import Settings, SettingsError, parse_settings
 from earlywarning.sources.files import EventFile
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
+from earlywarning.store.store import settings_clock
 
 _MOST_TOLD = 20
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,7 +136,11 @@ def _settings_in_force(
                 f"settings version {number} named other registers, or is read otherwise today; the present registers were used"
             )
         day, hour = calendar.day_at(applied_at), int(applied_at.timestamp()) // 3600
-        if read.service.clock == "events":  # the wall clock says nothing about the days of a replay
+        if clock := store.source_state(settings_clock(number)):
+            # Of an hour's events the most came before it ended; those that came after the change cannot be told.
+            day, hour = (int(x) for x in clock.split())
+            hour += 1
+        elif read.service.clock == "events":  # the wall clock says nothing about the days of a replay
             used = first_used.get(version)
             if versions and used is None:
                 notes.append(

@@ -29,6 +29,11 @@ _SETTLE = (
 )
 
 
+def settings_clock(number: int) -> str:
+    """Under which name of `source_state` the engine's day and hour stand at which a version of the settings came."""
+    return f"settings-clock:{number}"
+
+
 class StoredDeadLetter(msgspec.Struct, frozen=True):
     """A dead letter with its number and what became of it: waiting, replayed, or refused again."""
 
@@ -222,7 +227,12 @@ class Store:
             if last is not None and (last.version, last.text) == (version, text):
                 return int(last.number)
             result = c.execute(t.settings_versions.insert().values(version=version, applied_at=at, text=text))
-            return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
+            number = int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
+            # Where the engine's clock stood: in a replay the wall clock says nothing of which days the settings judged.
+            clock = c.execute(sa.select(t.engine_state.c.clock_day, t.engine_state.c.clock_hour)).first()
+            if clock is not None:
+                self.upsert(c, t.source_state, [{"name": settings_clock(number), "body": f"{clock[0]} {clock[1]}"}])
+            return number
 
     def tidy(self) -> None:
         """Write SQLite's log back into the database; for idle moments."""
