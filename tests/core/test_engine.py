@@ -130,6 +130,19 @@ def test_an_engine_rebuilt_from_its_pages_goes_on_as_if_nothing_had_happened(eve
     assert later_pages == rest[2]
 
 
+def test_an_engine_to_which_nothing_has_come_for_more_than_a_year_can_be_rebuilt() -> None:
+    first = engine()
+    _, _, pages = feed(first, [event(1, BEGIN)])
+    first.advance(BEGIN + timedelta(days=800))
+    changes = first.changes()
+    rebuilt = engine()
+    rebuilt.restore(list(pages.values()), [], {}, changes.clock_day, changes.clock_hour)
+    late = event(2, BEGIN + timedelta(days=801))
+    assert rebuilt.ingest([event(1, BEGIN), late], NOW).outcomes == ["repeated", "accepted"]
+    first.ingest([late], NOW)
+    assert (counts(rebuilt).sum(), len(rebuilt.ledger)) == (counts(first)[:, -len(counts(rebuilt)[0]) :].sum(), 2)
+
+
 def test_warning_at_the_event_gives_exactly_the_alarms_of_closing_the_day(ordinary: list[AnyEvent]) -> None:
     """Each event alone, against the whole day's counts looked at once, with what open alerts covered that morning."""
     events = merged(ordinary, surge(425, n=6), surge(440), surge(441, n=5, area="A3", category="C1"))

@@ -17,7 +17,9 @@ from tests.web.conftest import Running, body, write_town
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 DOCUMENT = (DEPLOY / "README.md").read_text()
 PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
-DIFFER = {"execstart", "restart", "ipaddressallow"}
+DIFFER = {"execstart", "restart", "restartsec", "ipaddressallow", "killsignal", "timeoutstopsec", "timeoutstartsec"}
+# Of the backup: a process that ends, beside the service and as its user, when nothing else wants the machine.
+DIFFER |= {"type", "user", "statedirectory", "nice", "ioschedulingclass"}
 
 
 def _unit(path: Path) -> dict[str, dict[str, str]]:
@@ -38,19 +40,33 @@ def test_the_sandbox_scores_as_the_document_says(path: Path) -> None:
     assert float(found.group(1)) <= float(said.group(1))
 
 
-def test_both_units_have_the_same_sandbox() -> None:
-    one, other = ({k: v for k, v in _unit(path)["Service"].items() if k not in DIFFER} for path in UNITS)
-    assert one == other
+def test_all_units_have_the_same_sandbox() -> None:
+    first, *others = ({k: v for k, v in _unit(path)["Service"].items() if k not in DIFFER} for path in UNITS)
+    assert len(others) == 2
+    assert all(other == first for other in others)
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("earlywarning.service", "run"), ("earlywarning@.service", "worker"), ("earlywarning@.service", "desk")]
+    ("name", "what"),
+    [
+        ("earlywarning.service", ["run"]),
+        ("earlywarning@.service", ["worker"]),
+        ("earlywarning@.service", ["desk"]),
+        ("earlywarning-backup.service", ["backup", "verify"]),
+    ],
 )
-def test_a_unit_starts_a_command_that_there_is(name: str, what: str) -> None:
-    words = _unit(DEPLOY / "systemd" / name)["Service"]["execstart"].replace("%i", what).split()
-    command, bound, *_ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
-    assert command.__name__ == what
-    assert str(bound.arguments["settings"]).startswith("/etc/earlywarning/")
+def test_a_unit_starts_commands_that_there_are(name: str, what: list[str]) -> None:
+    lines = re.findall(r"(?m)^ExecStart=(.*)$", (DEPLOY / "systemd" / name).read_text())
+    parsed = [app.parse_args(line.replace("%i", what[0]).split()[1:], exit_on_error=False, print_error=False) for line in lines]
+    assert [command.__name__ for command, *_ in parsed] == what
+    assert all(str(bound.arguments["settings"]).startswith("/etc/earlywarning/") for _, bound, *_ in parsed)
+
+
+def test_the_timer_starts_the_backup_of_its_name() -> None:
+    timer = _unit(DEPLOY / "systemd" / "earlywarning-backup.timer")
+    assert set(timer) == {"Unit", "Timer", "Install"}
+    assert "unit" not in timer["Timer"], "without it, the service of the same name"
+    assert (DEPLOY / "systemd" / "earlywarning-backup.service").is_file()
 
 
 def _no_executable_memory() -> None:

@@ -84,7 +84,7 @@ def test_a_newer_store_is_refused_by_writer_and_reader(url: str) -> None:
     with _connect(url).begin() as connection:
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     for writer in (True, False):
-        with pytest.raises(StoreError, match=f"schema 9999, made by a newer version; this version knows {_NEWEST}: upgrade"):
+        with pytest.raises(StoreError, match=f"schema 9999, made by .*which knows schema {_NEWEST}: start"):
             Store.open(url, writer=writer)
 
 

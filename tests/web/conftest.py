@@ -41,13 +41,15 @@ min_years = 1
 class Running:
     """A running service: its folder, its address, and a client for it."""
 
+    command: tuple[str, ...] = (sys.executable, "-m", "earlywarning", "run", "--port", "0")
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "earlywarning", "run", "--port", "0"],
+            self.command,
             cwd=self.folder, stdout=subprocess.PIPE, stderr=(self.folder / "log").open("ab"), text=True,
         )  # fmt: skip
         assert self.process.stdout is not None

@@ -15,6 +15,7 @@ from earlywarning.cli.options import LanguageOption, SettingsFile, TokenFile
 from earlywarning.cli.place import OperatorError
 from earlywarning.cli.plan import plan_app
 from earlywarning.cli.routes import mute_app, routes_app
+from earlywarning.cli.safekeeping import backup, restore, verify
 from earlywarning.cli.settings_commands import back, draft_app, versions
 
 _OPERATOR = Group.create_ordered("Operators")
@@ -45,6 +46,9 @@ accounts_app.group = tokens_app.group = (_OPERATOR,)
 app.command(model_app)
 for command in (answer, learning, briefing):
     app.command(command, group=_ANALYST)
+app.command(backup, group=_OPERATOR)
+app.command(restore, group=_OPERATOR)
+app.command(verify, group=_OPERATOR)
 app.command(routes_app)
 app.command(mute_app)
 app.command(plan_app)

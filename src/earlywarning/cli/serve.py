@@ -3,6 +3,7 @@
 import gc
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
 
 _SHOWN = 20
+_FAULT = 70  # the writer has ended: not the operator's error, and a new start mends it
 _REPLAYED = "demonstration"
 log = structlog.get_logger(__name__)
 
@@ -49,15 +51,20 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         # What is there by now stays: the collector need not look through it again while requests wait.
         gc.collect()
         gc.freeze()
-        service.start(path)
-        console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")
         config = uvicorn.Config(
             make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        service.writer.on_fault = partial(setattr, server, "should_exit", True)
+        service.start(path)
+        console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")
+        server.run(sockets=[listening])
     finally:
         service.stop()
         listening.close()
+    if service.writer.fault:
+        # What waited has been told to send again; a new process makes its engine anew from the store.
+        sys.exit(_FAULT)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -29,7 +29,7 @@ from earlywarning.core.intake import Intake, Outcome, came_late, conflicts, ledg
 from earlywarning.core.judged import Touched
 from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
-from earlywarning.core.pages import decode_page, encode_page, join_pages, numbers_of
+from earlywarning.core.pages import encode_page, ledger_rows
 from earlywarning.core.scope import Scope
 from earlywarning.core.steps import Steps
 from earlywarning.core.tallies import EngineSettings, Entries, Tallies
@@ -94,7 +94,7 @@ class Engine:
         late = frozenset[int]()
         if len(batch.position):
             before = 0 if history or self.today is None else self.today
-            said = self._take(batch, events, rejections, history)
+            said = self.take(batch, events, rejections, history)
             counted = tally(batch, said)
             for position, outcome in zip(batch.position.tolist(), said.tolist(), strict=True):
                 outcomes[position] = outcome
@@ -104,7 +104,8 @@ class Engine:
         lateness = (batch.kind, np.maximum(batch.recorded - batch.end, 0))
         return Ingested(outcomes, sorted(rejections, key=lambda r: r.index), counted, lateness, newest, late)
 
-    def _take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection], history: bool) -> NDArray[np.str_]:
+    def take(self, batch: EventBatch, events: Sequence[AnyEvent], rejections: list[Rejection], history: bool) -> NDArray[np.str_]:
+        """Take events that were let in; returns the outcome of each. events: what the batch's positions point into."""
         arrived = self.calendar.day_of(batch.recorded)
         if not history:
             arrived = np.maximum.accumulate(arrived)
@@ -112,7 +113,7 @@ class Engine:
                 self._start(int(arrived[0]))
             assert self.today is not None  # noqa: S101  # _start has set it; for the type checker
             arrived = np.maximum(arrived, self.today)
-        columns = ledger_columns(batch, arrived, [self._source(name) for name in batch.sources])
+        columns = ledger_columns(batch, arrived, [self.number_of_source(name) for name in batch.sources])
         took = take_in(self.ledger, batch.key, columns, arrived)
         rejections += conflicts(batch, took.said, events)
         self._dirty_days.update(self.tallies.stand_on(took.added))
@@ -123,7 +124,8 @@ class Engine:
             self._run(batch, arrived, took)
         return took.said
 
-    def _source(self, name: str) -> int:
+    def number_of_source(self, name: str) -> int:
+        """The engine's number of a source; a new one gets the next."""
         number = self._source_number.get(name)
         if number is None:
             number = self._source_number[name] = len(self.codes["source"])
@@ -373,11 +375,7 @@ class Engine:
         opened: local days on which alerts about counts were ever opened; they matter where a false discovery rate is held.
         verdicts: all that were given, in their order. Raises PageError when a page is damaged.
         """
-        rows = join_pages(decode_page(page) for page in pages)
-        columns = dict(rows.columns)
-        for name in ("area", "category"):
-            columns[name] = numbers_of(rows.codes[name], self.codes[name])[columns[name]]
-        columns["source"] = np.array([self._source(s) for s in rows.codes["source"]], dtype=np.int64)[columns["source"]]
+        columns = ledger_rows(pages, self.codes, self.number_of_source)
         numbers = self.ledger.append(columns)
         order = np.argsort(columns["revision"], kind="stable")  # the highest revision is put last and found
         self.ledger.index.put(columns["key"][order].astype(np.uint64), numbers[order])

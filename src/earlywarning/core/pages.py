@@ -6,7 +6,7 @@ register. Encoding is canonical: the same rows give the same bytes.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -119,3 +119,16 @@ def numbers_of(codes: Sequence[str], held: list[str]) -> NDArray[np.int64]:
             known[code] = len(held)
             held.append(code)
     return np.array([known[c] for c in codes], dtype=np.int64)
+
+
+def ledger_rows(
+    pages: Iterable[bytes], codes: Mapping[str, list[str]], source: Callable[[str], int]
+) -> dict[str, NDArray[np.generic]]:
+    """The rows of pages as an engine's ledger has them. codes: the engine's areas and categories, made longer by codes that it
+    does not know; source: its number of a source. Raises PageError when a page is damaged."""
+    rows = join_pages(decode_page(page) for page in pages)
+    columns = dict(rows.columns)
+    for name in ("area", "category"):
+        columns[name] = numbers_of(rows.codes[name], codes[name])[columns[name]]
+    columns["source"] = np.array([source(s) for s in rows.codes["source"]], dtype=np.int64)[columns["source"]]
+    return columns

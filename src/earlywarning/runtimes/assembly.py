@@ -45,6 +45,17 @@ def _read(settings: Settings, key: str, value: str, builtin: str) -> tuple[bytes
         raise SettingsError([f"registers.{key}: {value} cannot be read ({error.strerror}); give a path or builtin:NAME"]) from error
 
 
+def register_files(settings: Settings) -> tuple[bytes | None, bytes]:
+    """The files of areas (None: the municipality is one area) and categories. Raises SettingsError."""
+    chosen = settings.registers
+    areas = _read(settings, "areas", chosen.areas, "{name}/areas.geojson")[0] if chosen.areas else None
+    return areas, _read(settings, "categories", chosen.categories, _categories_file(chosen.categories))[0]
+
+
+def _categories_file(value: str) -> str:
+    return "categories.csv" if value == "builtin:default" else "{name}/categories.csv"
+
+
 def area_register(settings: Settings) -> AreaRegister:
     """The municipality's areas. Raises RegisterError, SettingsError."""
     own = settings.municipality
@@ -58,8 +69,7 @@ def area_register(settings: Settings) -> AreaRegister:
 def category_tree(settings: Settings) -> CategoryTree:
     """The categories. Raises RegisterError, SettingsError."""
     value = settings.registers.categories
-    builtin = "categories.csv" if value == "builtin:default" else "{name}/categories.csv"
-    data, file = _read(settings, "categories", value, builtin)
+    data, file = _read(settings, "categories", value, _categories_file(value))
     return load_categories(data, file=file)
 
 

@@ -1,6 +1,5 @@
 """The service in one process: one municipality, one store, one writer; events in, changes kept, in one transaction."""
 
-import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -35,6 +34,7 @@ from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
 from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.settings_file import Rewrite, put_in_file
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
+from earlywarning.runtimes.writer import Writer
 from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.police_poller import PolicePoller
@@ -43,8 +43,6 @@ from earlywarning.store import Store, StoredDeadLetter, StoreError
 from earlywarning.store.settings_versions import SettingsVersions
 
 log = structlog.get_logger(__name__)
-_TICK = 30.0  # seconds between looks at the wall clock
-_MOST_AT_ONCE = 256  # supplies in one transaction
 
 
 class Service:
@@ -62,7 +60,7 @@ class Service:
         self.settings_file: Path | None = None
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
-        self._queue: queue.Queue[tuple[Supply, Future[list[ItemResult]]] | None] = queue.Queue()
+        self.writer = Writer(self)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -92,7 +90,12 @@ class Service:
     @property
     def alive(self) -> bool:
         """Whether events can be taken: the engine is rebuilt and the writer runs."""
-        return self.ready and any(t.name == "writer" and t.is_alive() for t in self._threads)
+        return self.ready and self.writer.alive
+
+    @property
+    def trouble(self) -> str:
+        """Why no events can be taken; empty when they can."""
+        return self.writer.trouble
 
     @property
     def register(self) -> AreaRegister:
@@ -262,7 +265,7 @@ class Service:
 
     def start(self, settings_file: Path | None = None) -> None:
         """Start the writer, the clock, the settings watcher and the police feed, as the settings say."""
-        self._spawn("writer", self._write)
+        self.writer.start()
         self._dispatching.start()
         self._delivery.start()
         self.settings_file = settings_file
@@ -281,7 +284,7 @@ class Service:
         """Take in what is queued, then end; the store is closed."""
         self.ready = False
         self._stop.set()
-        self._queue.put(None)
+        self.writer.stop()
         for thread in self._threads:
             thread.join(timeout=10)
         self._dispatching.stop()
@@ -289,55 +292,16 @@ class Service:
         self.store.close()
 
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
-        """Hand a batch to the writer; the result comes when it is on disk."""
-        future: Future[list[ItemResult]] = Future()
-        self._queue.put((supply, future))
-        return future
+        """Hand a batch to the writer; the result comes when it is on disk, WriterEnded when nothing is taken any more."""
+        return self.writer.submit(supply)
 
-    def _write(self) -> None:
-        looked, untidy = 0.0, False
-        while True:
-            waiting = []
-            try:
-                waiting.append(self._queue.get(timeout=1.0))
-                while len(waiting) < _MOST_AT_ONCE:
-                    waiting.append(self._queue.get_nowait())
-            except queue.Empty:
-                pass
-            batch = [entry for entry in waiting if entry is not None]
-            if batch:
-                self._answer(batch)
-                untidy = True
-            elif untidy:
-                self.store.tidy()
-                untidy = False
-            if None in waiting:
-                return
-            if self.settings.service.clock == "wall" and time.monotonic() - looked > _TICK:
-                looked = time.monotonic()
-                self._tick()
+    def tidy(self) -> None:
+        """Write SQLite's log back, in an idle moment."""
+        self.store.tidy()
 
-    def _answer(self, batch: Sequence[tuple[Supply, Future[list[ItemResult]]]]) -> None:
-        try:
-            taken = self.take([supply for supply, _ in batch], datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001  # every waiting sender gets the error, whatever it is
-            self.metrics.failures.labels("batch").inc()
-            log.error("a batch could not be taken", error=type(error).__name__, supplies=len(batch))
-            for _, future in batch:
-                future.set_exception(error)
-            return
-        for (_, future), one in zip(batch, taken, strict=True):
-            future.set_result(one.items())
-
-    def _tick(self) -> None:
-        try:
-            self.advance(datetime.now(UTC))
-        except StoreError as error:
-            self.metrics.failures.labels("day").inc()
-            log.error("the day could not be closed", problem=str(error))
-        except Exception as error:  # noqa: BLE001  # the writer must live on: what is wrong with one day may end with the next
-            self.metrics.failures.labels("day").inc()
-            log.error("the day could not be closed", error=type(error).__name__)
+    def by_the_wall_clock(self) -> bool:
+        """Whether days close by the wall clock, or only as events arrive."""
+        return self.settings.service.clock == "wall"
 
     def _changed(self, settings: Settings) -> None:
         try:
@@ -378,7 +342,7 @@ class Service:
     def _tell(self, history: Sequence[AlertChange]) -> None:
         """Count what happened to alerts, and log it once the service lives: a replay of years would fill the log."""
         self.metrics.count_changes(history)
-        for said in history if self._threads else ():
+        for said in history if self.writer.alive else ():
             if said.change != "updated":
                 log.info("alert", change=said.change, alert_id=said.alert.alert_id, tendency=said.alert.tendency)
 

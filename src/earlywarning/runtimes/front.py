@@ -47,6 +47,10 @@ class Front(Protocol):
     def alive(self) -> bool:
         """Whether events can be taken."""
 
+    @property
+    def trouble(self) -> str:
+        """Why no events can be taken; empty when they can."""
+
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
         """Hand a batch in; the result comes when it is safe."""
 

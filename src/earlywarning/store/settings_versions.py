@@ -10,7 +10,7 @@ from earlywarning.core.settings_draft import Decision
 from earlywarning.store import tables as t
 from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.settings_drafts import Drafts
-from earlywarning.store.store import Store
+from earlywarning.store.store import Store, settings_clock
 
 
 class Version(NamedTuple):
@@ -50,6 +50,11 @@ class SettingsVersions:
             }  # fmt: skip
             key = c.execute(t.settings_versions.insert().values(**row)).inserted_primary_key
             number = int(key[0]) if key else 0
+            # Where the engine's clock stood: in a replay the wall clock says nothing of which days the settings judged.
+            e = t.engine_state.c
+            clock = c.execute(sa.select(e.clock_day, e.clock_hour).where(e.municipality == self._own)).first()
+            if clock is not None:
+                self._store.upsert(c, t.source_state, [{"name": settings_clock(number), "body": f"{clock[0]} {clock[1]}"}])
             if decision is not None and draft_id is not None:
                 Drafts(self._store, self._own).settle(c, draft_id, decision.revision, number, actor, at)
             if last is not None or decision is not None:  # the first settings of all are no change

@@ -29,6 +29,11 @@ _SETTLE = (
 )
 
 
+def settings_clock(number: int) -> str:
+    """Under which name of `source_state` the engine's day and hour stand at which a version of the settings came."""
+    return f"settings-clock:{number}"
+
+
 class StoredDeadLetter(msgspec.Struct, frozen=True):
     """A dead letter with its number and what became of it: waiting, replayed, or refused again."""
 

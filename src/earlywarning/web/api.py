@@ -237,7 +237,7 @@ def readyz(state: State) -> Response[bytes]:
     except StoreError as error:
         return problem(503, str(error), ready=False)
     if not service.alive:
-        return problem(503, "the writer is not running", ready=False)
+        return problem(503, service.trouble or "it is starting or stopping", ready=False)
     return json_answer({"status": "ready", "settings_version": service.settings.version})
 
 

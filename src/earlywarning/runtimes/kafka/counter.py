@@ -54,6 +54,11 @@ class Counter:
         """Whether the desk reads and sends."""
         return self._desk.alive
 
+    @property
+    def trouble(self) -> str:
+        """Why no events can be taken; empty when they can."""
+        return "" if self._desk.alive else "the desk does not read, or has not caught up with the topics yet"
+
     def show_state(self) -> None:
         """Bring the gauges up to date, before someone reads the metrics."""
         self._desk.show_state()

@@ -90,16 +90,3 @@ def upgrade() -> None:
         sa.Column("body", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_source_state"),
     )
-
-
-def downgrade() -> None:
-    for table in (
-        "source_state",
-        "engine_state",
-        "dead_letters",
-        "settings_versions",
-        "alert_history",
-        "alerts",
-        "pages",
-    ):
-        op.drop_table(table)
