@@ -42,7 +42,7 @@ def lived() -> tuple[Engine, dict[str, Alert], dict[int, bytes]]:
 
 
 def _rows(lived: tuple[Engine, dict[str, Alert], dict[int, bytes]]) -> dict[str, list[dict[str, Any]]]:
-    """Rows of every table as an earlier version would have written them: what a table did not have yet is passed over."""
+    """Rows of every table as an earlier version would have written them: what a schema did not have yet is passed over."""
     e, alerts, pages = lived
     some = next(iter(sorted(alerts)))
     names = ("alert_id", "municipality", "opened_on", "first_day", "last_day", "state", "tendency", "kind", "observed", "expected",
@@ -53,7 +53,8 @@ def _rows(lived: tuple[Engine, dict[str, Alert], dict[int, bytes]]) -> dict[str,
         "alert_history": [
             {"alert_id": a.alert_id, "change": "opened", "changed_on": a.opened_on, "body": json_text(a)} for a in alerts.values()
         ],
-        "settings_versions": [{"version": "0123456789ab", "applied_at": AT, "text": "# as it was"}],
+        "settings_versions": [{"version": "0123456789ab", "applied_at": AT, "text": "# as it was", "municipality": CODE, "actor": "A", "reason": "r"}],
+        "settings_drafts": [{"municipality": CODE, "state": "draft", "revision": 1, "body": "{}"}],
         "dead_letters": [
             {"received_at": AT, "municipality": CODE, "way": "http", "position": 1, "field": "area", "rule": "unknown-area",
              "problem": "åäö", "format": "event", "state": "waiting"}
@@ -98,7 +99,8 @@ def make_earlier(url: str, schema: str, rows: dict[str, list[dict[str, Any]]]) -
         with connection.begin():
             for name, given in rows.items():
                 if name in held.tables:
-                    connection.execute(held.tables[name].insert(), given)
+                    known = [{n: v for n, v in row.items() if n in held.tables[name].columns} for row in given]
+                    connection.execute(held.tables[name].insert(), known)
         return contents(connection, held), held
 
 
