@@ -129,7 +129,7 @@ def _whole(rows: NDArray[np.uint8]) -> list[int]:
     if rows.shape[1] <= 8:
         wide = np.zeros((len(rows), 8), dtype=np.uint8)
         wide[:, : rows.shape[1]] = rows
-        return wide.view("<u8").ravel().tolist()  # type: ignore[no-any-return]  # whole numbers
+        return wide.view("<u8").ravel().tolist()
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 

@@ -67,7 +67,7 @@ def outcome(recording: Recording, choice: Settled, followed: list[Follow], thres
     m = recording.meta
     areas = chosen_codes(m.areas, recording.scope.inside, choice.areas)
     categories = chosen_codes(m.categories, recording.scope.part, choice.categories)
-    alerts = []
+    alerts: list[TriedAlert] = []
     for f in followed:
         block = recording.blocks[f.opening.block]
         if areas.isdisjoint(block.areas) or categories.isdisjoint(block.categories):

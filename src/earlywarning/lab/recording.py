@@ -76,6 +76,10 @@ class Found(NamedTuple):
     expectation: Floats
     score: Floats
 
+    def take(self, which: Ints) -> "Found":
+        """Some of the rows."""
+        return Found._make([column[which] for column in self])
+
 
 class Heard(NamedTuple):
     """What was heard beside counts. recurrence: days between such by chance; for "first" before its share is taken."""
@@ -177,7 +181,7 @@ class Recording:
             for category in block.categories:
                 c |= categories[category]
             out = self.memo[key] = (block.kind, a, c)
-        return out  # type: ignore[no-any-return]  # what was put there
+        return out
 
     def share(self, one: int, other: int) -> bool:
         """Whether two blocks have an area and a category in common."""
@@ -190,7 +194,7 @@ class Recording:
         out = self.memo.get(key)
         if out is None:
             out = self.memo[key] = self.scope.depth(self.blocks[number])
-        return out  # type: ignore[no-any-return]  # what was put there
+        return out
 
     @property
     def size(self) -> int:
@@ -260,12 +264,12 @@ def load_recording(path: Path, scope: Scope) -> Recording:
         raise LabError(f"{path}: the recording is of other registers of areas or categories; make it anew")
     fits = []
     for i, (day, first) in enumerate(head.fits):
-        parts = [data[f"{i}.watched.{name}"] for name in Watched._fields[:-1]]
-        watched = Watched(*parts, Columns(data[f"{i}.members"], data[f"{i}.rank"]))
+        parts = {name: data[f"{i}.watched.{name}"] for name in Watched._fields[:-1]}
+        watched = Watched(**parts, scanned=Columns(data[f"{i}.members"], data[f"{i}.rank"]))
         law = WindowLaw(*(data[f"{i}.law.{name}"] for name in WindowLaw._fields))
         chance = Chance(*(data[f"{i}.chance.{name}"] for name in Chance._fields))
-        own = (data[f"{i}.{name}"] for name in ("level", "relative", "common", "shares"))
-        fits.append(Fit(day, first, watched, *own, law, data[f"{i}.counts"], chance))
+        own = {name: data[f"{i}.{name}"] for name in ("level", "relative", "common", "shares", "counts")}
+        fits.append(Fit(day=day, first=first, watched=watched, law=law, chance=chance, **own))
     found = Found(*(data[f"found.{name}"] for name in Found._fields))
     blocks = [Block(*b) for b in head.blocks]
     heard = [Heard(*h) for h in head.heard]

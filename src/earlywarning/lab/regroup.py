@@ -90,7 +90,7 @@ def recorded_days(recording: Recording, first: int, last: int, book: "_Book | No
     for i in range(begin, stop):
         fit = int(recording.fit_of[i])
         part = at[edges[i] : edges[i + 1]]
-        yield Day(int(recording.days[i]), fit, i - recording.fits[fit].first, Found(*(c[part] for c in recording.found)))
+        yield Day(int(recording.days[i]), fit, i - recording.fits[fit].first, recording.found.take(part))
 
 
 class _Book:
@@ -169,8 +169,9 @@ class _Book:
             self._covers = (day.fit, followed, Covered.of(self.recording, day.fit, followed))
         counts = fit.counts[day.place] if day.counts is None else day.counts
         out = []
-        for block, window, observed, expectation, score in rejudge(self.recording, fit, day.place, counts, day.found, at,
-                                                                   self._covers[2]):
+        for block, window, observed, expectation, score in rejudge(
+            self.recording, fit, day.place, counts, day.found, at, self._covers[2]
+        ):
             if score >= limit.score and observed >= self.choice.min_count:
                 out.append(Signal(block, window, observed, expectation, score - limit.score))
         return out
@@ -260,7 +261,7 @@ def judged(recording: Recording, block: int, fit: int) -> tuple[Floats, Floats, 
     out = recording.memo.get(key)
     if out is None:
         out = recording.memo[key] = judge(recording, block, fit, recording.fits[fit].counts, slice(None))
-    return out  # type: ignore[no-any-return]  # what was put there
+    return out
 
 
 def judge(recording: Recording, block: int, fit: int, counts: NDArray[np.float64], places: slice) -> tuple[Floats, Floats, Floats]:

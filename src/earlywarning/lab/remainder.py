@@ -43,7 +43,7 @@ def _reach(recording: Recording, fit: int, number: int) -> tuple[Bools, Bools]:
         rows = np.asarray(scope.inside[list(b.areas)].any(0))
         out = rows, np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
         recording.memo[key] = out
-    return out  # type: ignore[no-any-return]  # what was put there
+    return out
 
 
 def rejudge(
