@@ -4,8 +4,8 @@
 
 The city is made by ../shared/benchmarks/city/city.py (about a million events, five years and 52 weeks; its tendencies are in the
 last 52 weeks). It is recorded once; then settings are tried one after another, as by an analyst who moves a slider, each
-answer timed (processor time) cold (the first of its kind) and warm (again, with another budget). --exact: a back-test of the last 52 weeks
-beside it.
+answer timed (processor time) cold (the first of its kind) and warm (again, with another budget). --exact: a back-test of the
+last 52 weeks beside it.
 """
 
 import argparse

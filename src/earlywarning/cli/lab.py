@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from earlywarning.cli.options import LanguageOption
+
 
 def tune(
     *,
@@ -32,11 +34,12 @@ def tune(
     out: Annotated[
         Path | None, Parameter(name=["--out", "-o"], help=".csv, .parquet or .json (default: a table).", allow_leading_hyphen=True)
     ] = None,
+    language: LanguageOption = None,
 ) -> None:
     """What would other settings have given on a history, beside today's? Every combination of what is named is tried."""
     from earlywarning.cli.tune import Asked, run_tune  # noqa: PLC0415  # a command loads only what it needs
 
     run_tune(Asked(
         (areas, categories, events), settings, values, mapping, first, last, budget, windows, min_count, settle_after, tendency,
-        within, of, labels, inject, repeats, recording, alerts, out,
+        within, of, labels, inject, repeats, recording, alerts, out, language,
     ))  # fmt: skip

@@ -15,7 +15,9 @@ from rich.table import Table
 from earlywarning.cli.backtest import code_of, plain_settings, with_given
 from earlywarning.cli.place import OperatorError, find_settings, load
 from earlywarning.cli.tables import Row, form_of, target, write_table
+from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.categories import CategoryTree
 from earlywarning.core.counts import SeriesSpace
 from earlywarning.core.scope import Scope
 from earlywarning.lab.backtest_files import UNKNOWN, Refused, read_events, read_registers
@@ -36,6 +38,8 @@ from earlywarning.lab.bench import (
     retune,
     save_recording,
 )
+from earlywarning.locale import Language
+from earlywarning.locale.catalogue import number_words, text
 from earlywarning.runtimes.assembly import PatternModel, area_register, category_tree, engine_settings
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.lab_supply import first_judged, labels_of, record_of_store
@@ -55,8 +59,11 @@ ALERTS: dict[str, type] = {
     "feedback": str,
 }  # fmt: skip
 _TODAY = "today"
-_ALWAYS = ("setting", "budget", "windows", "min_count", "per_week", "others_per_week")
-_SHOWN = (*_ALWAYS[:5], "found", "missed", "median_days", "right", "wrong", _ALWAYS[5], "surges_found", "surge_median_days")
+_ALWAYS = ("budget", "windows", "min_count", "per_week")
+_SHOWN = (
+    *_ALWAYS, "labels", "found", "open_before", "missed", "median_days", "right", "wrong", "others_per_week", "surges",
+    "surges_found", "surge_median_days",
+)  # fmt: skip
 _SURGE = ("areas", "categories", "begin", "kind", "days", "total", "factor", "shape", "seed")
 
 
@@ -82,22 +89,23 @@ class Asked(NamedTuple):
     recording: Path | None
     alerts: Path | None
     out: Path | None
+    language: Language | None = None
 
 
 def run_tune(asked: Asked) -> None:
     """Try every combination of what was asked beside today's settings; a table here, or a file."""
     begun = time.perf_counter()
-    lengths = [_windows(text) for text in asked.windows]
+    lengths = [_windows(words) for words in asked.windows]
     surge = _surge(asked.surge) if asked.surge else None
     given = read_labels(asked.labels) if asked.labels else []
     out, alerts = asked.out or Path("-"), asked.alerts or Path("-")
     forms = form_of(out), form_of(alerts, "--alerts")
     with target(out) as path, target(alerts, "--alerts") as alerts_path:
-        recording, group, said = _recording(asked, tuple(sorted({w for one in lengths for w in one})))
+        recording, group, said, language = _recording(asked, tuple(sorted({w for one in lengths for w in one})))
         labels = [*given, *group]
         rows, told = _tried(recording, asked, lengths, labels, surge)
         if asked.out is None:
-            Console().print(_shown(rows))
+            Console().print(_shown(rows, asked.language or language))
         else:
             write_table(path, forms[0], COLUMNS, rows)
         if asked.alerts is not None:
@@ -110,7 +118,7 @@ def run_tune(asked: Asked) -> None:
 # ---- the history ------------------------------------------------------------------------------------------------------
 
 
-def _recording(asked: Asked, windows: tuple[int, ...]) -> tuple[Recording, list[Label], list[str]]:
+def _recording(asked: Asked, windows: tuple[int, ...]) -> tuple[Recording, list[Label], list[str], Language]:
     areas, categories, events = asked.files
     if areas or categories or events:
         if not (areas and categories and events):
@@ -120,14 +128,14 @@ def _recording(asked: Asked, windows: tuple[int, ...]) -> tuple[Recording, list[
     register, tree = area_register(settings), category_tree(settings)
     with Store.open(settings.store_url) as store:
         labels = labels_of(store, settings.municipality.code)
-        kept = _kept(asked, Scope(SeriesSpace(register.ancestors, tree.ancestors), register.neighbours, tree.harm))
+        kept = _kept(asked, settings, register, tree)
         recording = kept or record_of_store(store, settings, asked.first, asked.last, windows)
-    return _keep(asked, recording, kept), labels, []
+    return _keep(asked, recording, kept), labels, [], settings.municipality.language
 
 
 def _of_files(
     asked: Asked, areas: Path, categories: Path, events: Sequence[Path], windows: tuple[int, ...]
-) -> tuple[Recording, list[Label], list[str]]:
+) -> tuple[Recording, list[Label], list[str], Language]:
     refused = Refused.none()
     given = with_given(load_settings(asked.settings), asked.values, None, str(asked.settings)) if asked.settings else None
     plain = given or with_given(plain_settings(UNKNOWN), asked.values, None, "--set")
@@ -144,7 +152,7 @@ def _of_files(
         raise OperatorError("\n".join(["there are no events to judge", *refused.words()]))
     settings: Settings = given or with_given(plain_settings(code_of(supply)), asked.values, None, "--set")
     register, tree = read_registers(areas, categories, settings.municipality.code, settings.municipality.name)
-    kept = _kept(asked, Scope(SeriesSpace(register.ancestors, tree.ancestors), register.neighbours, tree.harm))
+    kept = _kept(asked, settings, register, tree)
     if kept is None:
         calendar = LocalCalendar(zone)
         chosen = engine_settings(settings, datetime.now(UTC), register, tree)
@@ -154,13 +162,22 @@ def _of_files(
         )
     else:
         recording = kept
-    return _keep(asked, recording, kept), [], [f"  {line}" for line in refused.words()]
+    left_out = [f"  {line}" for line in refused.words()]
+    return _keep(asked, recording, kept), [], left_out, settings.municipality.language if given else "en"
 
 
-def _kept(asked: Asked, scope: Scope) -> Recording | None:
+def _kept(asked: Asked, settings: Settings, register: AreaRegister, tree: CategoryTree) -> Recording | None:
     if asked.recording is None or not asked.recording.is_file():
         return None
-    return load_recording(asked.recording, scope)
+    scope = Scope(SeriesSpace(register.ancestors, tree.ancestors), register.neighbours, tree.harm)
+    recording = load_recording(asked.recording, scope)
+    m, own = recording.meta, (settings.municipality.code, settings.version)
+    if (m.municipality, m.settings) != own:
+        raise OperatorError(
+            f"--recording {asked.recording}: it was made for municipality {m.municipality} with settings {m.settings}, "
+            f"now they are {' and '.join(own)}; name a new file, or remove this one"
+        )
+    return recording
 
 
 def _keep(asked: Asked, recording: Recording, kept: Recording | None) -> Recording:
@@ -217,12 +234,19 @@ def _row(o: Outcome, j: Judgement, put: Injection | None) -> Row:
     return row
 
 
-def _shown(rows: Sequence[Row]) -> Table:
-    names = [n for n in _SHOWN if n in _ALWAYS or any(r.get(n) for r in rows)]
-    table = Table(*names)
-    for row in rows:
-        table.add_row(*[f"{v:.3g}" if isinstance(v := row.get(n), float) else "" if v is None else str(v) for n in names])
+def _shown(rows: Sequence[Row], language: Language) -> Table:
+    """The settings side by side, a line for each figure."""
+    table = Table("", *[text(language, "today", "lab") if r["setting"] == _TODAY else str(r["setting"]) for r in rows])
+    for name in _SHOWN:
+        if name in _ALWAYS or any(r.get(name) for r in rows):
+            table.add_row(text(language, name, "lab"), *[_figure(r.get(name), language) for r in rows])
     return table
+
+
+def _figure(value: Any, language: Language) -> str:
+    if value is None:
+        return "-"
+    return number_words(round(value, 2), language) if isinstance(value, int | float) else str(value)
 
 
 # ---- words ------------------------------------------------------------------------------------------------------------

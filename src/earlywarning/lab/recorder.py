@@ -157,8 +157,8 @@ def record(
         raise LabError("there are no events to judge; see why they were left out, or name other files")
     oldest, newest = (date_of(calendar.day_at(events[i].recorded_at)) for i in (0, -1))
     end = min(last or newest, newest)
-    if end < first:
-        raise LabError(f"the last judged day, {end}, lies before the first, {first}; turn --from and --to round")
+    if last is not None and last < first:
+        raise LabError(f"the last judged day, {last}, lies before the first, {first}; turn --from and --to round")
     if not oldest < first <= newest:
         raise LabError(f"the first judged day, {first}, must lie within what was recorded: after {oldest}, up to {newest}")
     shares = shares_of(settings)

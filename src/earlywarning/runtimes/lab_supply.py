@@ -96,7 +96,7 @@ def record_of_store(
     events = history_of(store, settings)
     chosen = engine_settings(settings, datetime.now(UTC), register, tree)
     once = replace(chosen.admission, oldest=0, longest_interval=10_000)  # they were let in before
-    return record(
-        register, tree, calendar, chosen._replace(admission=once), events, first or first_judged(events), last, day_calendar(settings),
-        PatternModel(), verdicts_of(store, settings.municipality.code), windows, progress,
-    )  # fmt: skip
+    chosen = chosen._replace(admission=once)
+    since, verdicts = first or first_judged(events), verdicts_of(store, settings.municipality.code)
+    kinds = day_calendar(settings)
+    return record(register, tree, calendar, chosen, events, since, last, kinds, PatternModel(), verdicts, windows, progress)
