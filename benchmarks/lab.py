@@ -1,11 +1,13 @@
 """The analyst's lab on 60 areas, 40 categories and five judged years: time to record, time for each answer, memory, agreement.
 
     python benchmarks/lab.py [--seed 1] [--years 5] [--keep FOLDER] [--exact]
+    python benchmarks/lab.py --agreement
 
 The city is made by ../shared/benchmarks/city/city.py (about a million events, five years and 52 weeks; its tendencies are in the
 last 52 weeks). It is recorded once; then settings are tried one after another, as by an analyst who moves a slider, each
 answer timed (processor time) cold (the first of its kind) and warm (again, with another budget). --exact: a back-test of the
-last 52 weeks beside it.
+last 52 weeks beside it. --agreement: only how far the lab agrees with back-tests of real histories (../shared/data): Uppsala and
+Toronto, a year each, under two budgets.
 """
 
 import argparse
@@ -20,6 +22,8 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
+
+from ground_truth_sets import police, toronto
 
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.counts import SeriesSpace
@@ -67,7 +71,11 @@ def main() -> None:
     parser.add_argument("--years", type=float, default=5.0, help="judged years, to the end")
     parser.add_argument("--keep", type=Path, help="folder for the city and its recording; used again when it is there")
     parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--agreement", action="store_true")
     a = parser.parse_args()
+    if a.agreement:
+        agreements()
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = a.keep or Path(name)
         if not (folder / "about.json").is_file():
@@ -141,6 +149,29 @@ def run(folder: Path, years: float, exact: bool) -> None:
         replayed = backtest(*place, events, since, last, day_calendar(settings), PatternModel())
         timed(f"back-test {since} to {last}", [clock() - begun])
         print(agreement([o.first for o in replayed.alerts], retune(recording, Choice(first=since)), recording))
+
+
+def agreements() -> None:
+    """The lab beside back-tests, each with settings of its own budget."""
+    for name, place, first, last in (
+        ("Uppsala", police("0380"), date(2025, 1, 1), date(2025, 12, 31)),
+        ("Toronto", toronto(), date(2017, 1, 1), date(2017, 12, 31)),
+    ):
+        zone, kinds = LocalCalendar(place.settings.municipality.timezone), day_calendar(place.settings)
+        today = engine_settings(place.settings, datetime.now(UTC), place.register, place.tree)
+        begun = clock()
+        recording = record(place.register, place.tree, zone, today, place.events, first, last, kinds, PatternModel())
+        timed(f"{name}: record {first} to {last}", [clock() - begun])
+        for budget in (1.0, 4.0):
+            chosen = today._replace(watch=today.watch._replace(false_alarms_per_week=budget))
+            begun = clock()
+            exact = backtest(place.register, place.tree, zone, chosen, place.events, first, last, kinds, PatternModel())
+            timed(f"{name}: back-test, budget {budget:g}", [clock() - begun])
+            begun = clock()
+            outcome = retune(recording, Choice(budget=budget))
+            timed(f"{name}: the lab's answer", [clock() - begun])
+            found = agreement([o.first for o in exact.alerts], outcome, recording)
+            print(f"{name}, budget {budget:g}: {found}; {found.share:.2f} of all are of both", flush=True)
 
 
 def label(row: dict[str, str]) -> Label:

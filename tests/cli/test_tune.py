@@ -70,7 +70,7 @@ def test_every_combination_stands_beside_todays_settings_in_every_form(kept: Pat
     (row,) = parquet.read_table(kept / "tried.parquet").to_pylist()
     assert row["first"] == date.fromisoformat(FIRST)
     assert all(set(a["areas"]) & {"0999", "D1", "A3", "A4", "A5"} for a in parquet.read_table(kept / "alerts.parquet").to_pylist())
-    with pytest.raises(OperatorError, match="town.npz: it was made for municipality 0999 with settings"):
+    with pytest.raises(OperatorError, match=r"town\.npz: it was made for municipality 0999 with settings"):
         tune(kept, *asked, "--set", "detection.min_count=4")
     with pytest.raises(LabError, match="windows: 2 days were not recorded"):
         tune(kept, *asked, "--windows", "2-7")

@@ -63,9 +63,9 @@ def test_pages_give_the_recording_that_their_events_give() -> None:
 
 
 def test_without_a_first_day_the_last_year_is_judged_or_half_of_a_shorter_history() -> None:
-    short, long = history(1, days=100, rate=0.02), history(1, days=900, rate=0.02)
-    assert abs((first_judged(short) - (BEGIN.date() + timedelta(days=50))).days) <= 1
-    assert abs((first_judged(long) - (BEGIN.date() + timedelta(days=900 - 364))).days) <= 2
+    short, long = ([event(1, BEGIN), event(2, BEGIN + timedelta(days=days))] for days in (100, 900))
+    assert first_judged(short, LocalCalendar()) == BEGIN.date() + timedelta(days=50)
+    assert first_judged(long, LocalCalendar()) == BEGIN.date() + timedelta(days=900 - 364)
 
 
 def test_a_store_without_events_is_an_error(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def _of_files(
     if kept is None:
         calendar = LocalCalendar(zone)
         chosen = engine_settings(settings, datetime.now(UTC), register, tree)
-        first = asked.first or first_judged(supply)
+        first = asked.first or first_judged(supply, calendar)
         recording = record(
             register, tree, calendar, chosen, supply, first, asked.last, day_calendar(settings), PatternModel(), windows=windows
         )

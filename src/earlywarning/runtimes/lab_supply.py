@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from earlywarning.core.calendar import LocalCalendar, instant_of
+from earlywarning.core.calendar import LocalCalendar, date_of, instant_of
 from earlywarning.core.casework import Verdict
 from earlywarning.core.events import KINDS, ORIGINS, AnyEvent, Incident, Report
 from earlywarning.core.pages import Rows, decode_page, join_pages
@@ -73,9 +73,9 @@ def labels_of(store: Store, municipality: str) -> list[Label]:
     return labels_of_group(known_of(store, municipality))
 
 
-def first_judged(events: Sequence[AnyEvent]) -> date:
+def first_judged(events: Sequence[AnyEvent], calendar: LocalCalendar) -> date:
     """Where nobody says since when: the last year, or the second half of a shorter history."""
-    oldest, newest = (events[i].recorded_at.astimezone(UTC).date() for i in (0, -1))
+    oldest, newest = (date_of(calendar.day_at(events[i].recorded_at)) for i in (0, -1))
     return max(newest - timedelta(weeks=USUAL_WEEKS), oldest + (newest - oldest) / 2)
 
 
@@ -97,6 +97,6 @@ def record_of_store(
     chosen = engine_settings(settings, datetime.now(UTC), register, tree)
     once = replace(chosen.admission, oldest=0, longest_interval=10_000)  # they were let in before
     chosen = chosen._replace(admission=once)
-    since, verdicts = first or first_judged(events), verdicts_of(store, settings.municipality.code)
+    since, verdicts = first or first_judged(events, calendar), verdicts_of(store, settings.municipality.code)
     kinds = day_calendar(settings)
     return record(register, tree, calendar, chosen, events, since, last, kinds, PatternModel(), verdicts, windows, progress)
