@@ -80,3 +80,19 @@ def test_events_of_which_none_can_be_read_are_an_error_with_the_first_of_each_ru
     said = command(folder, "backtest", *FILES, "--from", FIRST, code=1)
     assert "there are no events to judge" in said
     assert "events.jsonl, line 1" in said
+
+
+def test_alerts_are_written_in_the_form_that_the_ending_says(folder: Path) -> None:
+    found = alerts(folder, "--budget", "1")
+    for ending in ("json", "parquet"):
+        command(folder, "backtest", *FILES, "--from", FIRST, "--budget", "1", "--out", f"alerts.{ending}")
+    told = json.loads((folder / "alerts.json").read_text())
+    assert [a["alert_id"] for a in told] == [a["alert_id"] for a in found]
+    assert [";".join(a["areas"]) for a in told] == [a["areas"] for a in found]
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(folder / "alerts.parquet")
+    assert [d.isoformat() for d in table["opened_on"].to_pylist()] == [a["opened_on"] for a in told]
+    assert table["observed"].to_pylist() == [a["observed"] for a in told]
+    assert "--out alerts.xlsx: the ending says the form" in command(
+        folder, "backtest", *FILES, "--from", FIRST, "--out", "alerts.xlsx", code=1
+    )

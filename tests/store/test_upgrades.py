@@ -53,7 +53,9 @@ def _rows(lived: tuple[Engine, dict[str, Alert], dict[int, bytes]]) -> dict[str,
         "alert_history": [
             {"alert_id": a.alert_id, "change": "opened", "changed_on": a.opened_on, "body": json_text(a)} for a in alerts.values()
         ],
-        "settings_versions": [{"version": "0123456789ab", "applied_at": AT, "text": "# as it was", "municipality": CODE, "actor": "A", "reason": "r"}],
+        "settings_versions": [
+            {"version": "0123456789ab", "applied_at": AT, "text": "# as it was", "municipality": "", "actor": "A", "reason": "r"}
+        ],
         "settings_drafts": [{"municipality": CODE, "state": "draft", "revision": 1, "body": "{}"}],
         "dead_letters": [
             {"received_at": AT, "municipality": CODE, "way": "http", "position": 1, "field": "area", "rule": "unknown-area",

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from earlywarning import __version__
 from earlywarning.cli.access_commands import accounts_app, tokens_app
 from earlywarning.cli.group import answer, briefing, learning
+from earlywarning.cli.lab import tune
 from earlywarning.cli.model import model_app
 from earlywarning.cli.options import LanguageOption, SettingsFile, TokenFile
 from earlywarning.cli.place import OperatorError
@@ -44,7 +45,7 @@ app.command(accounts_app)
 app.command(tokens_app)
 accounts_app.group = tokens_app.group = (_OPERATOR,)
 app.command(model_app)
-for command in (answer, learning, briefing):
+for command in (answer, learning, briefing, tune):
     app.command(command, group=_ANALYST)
 app.command(backup, group=_OPERATOR)
 app.command(restore, group=_OPERATOR)
@@ -185,7 +186,10 @@ def run_backtest(
         str, Parameter(name=["--mapping", "-m"], help="A mapping of the settings, for files with other columns.")
     ] = "",
     out: Annotated[
-        Path, Parameter(name=["--out", "-o"], help="CSV file for the alerts; - for standard output.", allow_leading_hyphen=True)
+        Path,
+        Parameter(
+            name=["--out", "-o"], help="File for the alerts, .csv, .parquet or .json; - for CSV here.", allow_leading_hyphen=True
+        ),
     ] = Path("-"),
 ) -> None:
     """Which alerts would these settings have given on a history?"""

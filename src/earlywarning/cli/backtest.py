@@ -2,16 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO
 
 from earlywarning.cli.place import OperatorError
+from earlywarning.cli.tables import form_of, target, write_table
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.events import AnyEvent
-from earlywarning.lab.backtest import Backtest, backtest, write_alerts
+from earlywarning.lab.backtest import ALERT_TYPES, Backtest, alert_rows, backtest, write_alerts
 from earlywarning.lab.backtest_files import UNKNOWN, Refused, read_events, read_registers
 from earlywarning.runtimes.assembly import PatternModel, engine_settings
 from earlywarning.runtimes.day_calendar import day_calendar
@@ -34,13 +33,14 @@ def run_backtest(
 ) -> None:
     """Judge a history and write its alerts; says on standard error how many there were."""
     begun = time.perf_counter()
-    given = _with(load_settings(settings_file), values, budget, str(settings_file)) if settings_file else None
-    plain = given or _with(_plain_settings(UNKNOWN), values, budget, "--set")
+    given = with_given(load_settings(settings_file), values, budget, str(settings_file)) if settings_file else None
+    plain = given or with_given(plain_settings(UNKNOWN), values, budget, "--set")
     mapping = plain.mappings.get(mapping_name) if mapping_name else None
     if mapping_name and mapping is None:
         known = ", ".join(plain.mappings) or "none"
         raise OperatorError(f"there is no mapping {mapping_name!r} in the settings; there are: {known}")
-    with _target(out) as target:
+    form = form_of(out)
+    with target(out) as path:
         refused = Refused.none()
         zone, code = plain.municipality.timezone, plain.municipality.code
         supply = read_events(
@@ -48,12 +48,18 @@ def run_backtest(
         )  # fmt: skip
         if not supply:
             raise OperatorError("\n".join(["there are no events to judge", *refused.words()]))
-        settings = given or _with(_plain_settings(_code_of(supply)), values, budget, "--set")
+        settings = given or with_given(plain_settings(code_of(supply)), values, budget, "--set")
         own = settings.municipality
         register, tree = read_registers(areas, categories, own.code, own.name)
         chosen = engine_settings(settings, datetime.now(UTC), register, tree)
         found = backtest(register, tree, LocalCalendar(zone), chosen, supply, first, last, day_calendar(settings), PatternModel())
-        write_alerts(found, register, target)
+        if form != "csv":
+            write_table(path, form, ALERT_TYPES, alert_rows(found, register))
+        elif path is None:
+            write_alerts(found, register, sys.stdout)
+        else:
+            with path.open("w", encoding="utf-8", newline="") as file:
+                write_alerts(found, register, file)
     print("\n".join(_said(found, refused, last, settings, time.perf_counter() - begun)), file=sys.stderr)
 
 
@@ -70,28 +76,7 @@ def _said(found: Backtest, refused: Refused, last: date | None, settings: Settin
     return [*said, f"  {seconds:.0f} s"]
 
 
-@contextmanager
-def _target(out: Path) -> Iterator[IO[str]]:
-    """The file for the alerts: opened before the long work, so that a wrong path is found at once; there when it is done."""
-    if str(out) == "-":
-        yield sys.stdout
-        return
-    if out.is_dir():
-        raise OperatorError(f"--out {out}: is a folder; name a file in it")
-    part = out.with_name(f"{out.name}.part")
-    try:
-        file = part.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise OperatorError(f"--out {out}: cannot be written ({error.strerror}); name a file in a folder that exists") from error
-    try:
-        with file:
-            yield file
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _with(settings: Settings, values: Sequence[str], budget: float | None, file: str) -> Settings:
+def with_given(settings: Settings, values: Sequence[str], budget: float | None, file: str) -> Settings:
     """The settings with what the command line says."""
     chosen: dict[str, str] = {}
     for one in values:
@@ -104,10 +89,10 @@ def _with(settings: Settings, values: Sequence[str], budget: float | None, file:
     return with_values(settings, chosen, file) if chosen else settings
 
 
-def _plain_settings(code: str) -> Settings:
+def plain_settings(code: str) -> Settings:
     return parse_settings(_PLAIN.format(code=code), file="settings", folder=Path())
 
 
-def _code_of(events: Sequence[AnyEvent]) -> str:
+def code_of(events: Sequence[AnyEvent]) -> str:
     """Whose events they are, where no settings say it: that of the first event."""
     return events[0].municipality

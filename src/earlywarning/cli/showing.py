@@ -17,6 +17,7 @@ from rich.text import Text
 
 from earlywarning.channels.message_json import message_schema
 from earlywarning.cli.place import OperatorError, find_settings, load
+from earlywarning.cli.tables import write_parquet
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
@@ -33,7 +34,8 @@ from earlywarning.runtimes.recipients import recipients_of
 from earlywarning.settings import Settings, SettingsError, diff_settings, flat_settings, load_settings, parse_settings
 from earlywarning.store import Store
 
-_COUNT_COLUMNS = ("day", "area", "category", "kind", "origin", "count")
+_COUNT_TYPES = {"day": date, "area": str, "category": str, "kind": str, "origin": str, "count": float}
+_COUNT_COLUMNS = tuple(_COUNT_TYPES)
 
 
 def print_schema(kind: str) -> None:
@@ -178,7 +180,7 @@ def show_counts(
     if form == "parquet":
         if out is None:
             raise OperatorError("Parquet needs a file: add --out counts.parquet")
-        _write_parquet(out, list(rows))
+        write_parquet(out, _COUNT_TYPES, [{**row, "day": date.fromisoformat(row["day"])} for row in rows])
         return
     with _target(out) as target:
         if form == "csv":
@@ -191,19 +193,6 @@ def show_counts(
             for row in rows:
                 shown.add_row(*[str(row[c]) for c in _COUNT_COLUMNS])
             Console(file=target).print(shown)
-
-
-def _write_parquet(out: Path, rows: list[dict[str, Any]]) -> None:
-    try:
-        import pyarrow as pa  # noqa: PLC0415  # an extra, and slow to load
-        import pyarrow.parquet as pq  # noqa: PLC0415  # likewise
-    except ModuleNotFoundError as error:
-        raise OperatorError("Parquet needs the extra: pip install 'earlywarning[parquet]'") from error
-    fields = [("day", pa.date32()), *[(c, pa.string()) for c in _COUNT_COLUMNS[1:5]], ("count", pa.float64())]
-    columns = {name: [row[name] for row in rows] for name in _COUNT_COLUMNS}
-    columns["day"] = [date.fromisoformat(d) for d in columns["day"]]
-    columns["count"] = [float(n) for n in columns["count"]]
-    pq.write_table(pa.table(columns, schema=pa.schema(fields)), out)
 
 
 @contextmanager

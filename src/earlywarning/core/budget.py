@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 WEEKS = 16  # that are drawn
 QUIET = 7  # days without a signal after which a simulated alert is over
-_GRID = np.arange(-0.5, 4.01, 0.25)  # scores at which simulated alerts are counted
-_ENOUGH = 12  # alerts that a count must rest on to be read as it is
+GRID = np.arange(-0.5, 4.01, 0.25)  # scores at which simulated alerts are counted
+ENOUGH = 12  # alerts that a count must rest on to be read as it is
 _SLOPE, _SLOPE_WEIGHT = 1.0, 40.0  # powers of ten in rate for one of score: what to expect, and worth how many alerts
 _SEED = 2023_196
 _DAYS_AT_ONCE = 4
@@ -61,9 +61,9 @@ def calibrate(
     """
     if not false_alarms_per_week > 0:
         raise ValueError(f"a false-alarm budget of {false_alarms_per_week} alerts a week cannot be met; give more than 0")
-    found = _signals(fitted, scope, zones, watched, first_day, kinds, shares, windows, min_count)
-    alerts = np.array([alerts_at(found, float(score)) for score in _GRID], dtype=np.float64)
-    return threshold_for(_GRID, alerts, WEEKS, false_alarms_per_week)
+    found = draw_signals(fitted, scope, zones, watched, first_day, kinds, shares, windows, min_count).signals
+    alerts = np.array([alerts_at(found, float(score)) for score in GRID], dtype=np.float64)
+    return threshold_for(GRID, alerts, WEEKS, false_alarms_per_week)
 
 
 class Signals(NamedTuple):
@@ -73,6 +73,14 @@ class Signals(NamedTuple):
     areas: list[int]
     columns: list[int]
     score: Floats
+
+
+class Drawn(NamedTuple):
+    """Signals with the number of their window and their events. A signal is there whatever other windows are scanned."""
+
+    signals: Signals
+    window: Ints
+    observed: Floats
 
 
 def alerts_at(signals: Signals, score: float) -> int:
@@ -99,7 +107,7 @@ def threshold_for(scores: Floats, alerts: Floats, weeks: float, per_week: float)
     else as probabilities do.
     """
     wanted = per_week * weeks
-    use = np.flatnonzero(alerts >= _ENOUGH)
+    use = np.flatnonzero(alerts >= ENOUGH)
     if not len(use):
         return Threshold(float(scores[0]), _SLOPE, per_week)
     last = int(use[-1])
@@ -120,7 +128,7 @@ def threshold_for(scores: Floats, alerts: Floats, weeks: float, per_week: float)
     return Threshold(float(np.interp(-np.log10(wanted), -logs, scores[use])), float(slope), per_week)
 
 
-def _signals(
+def draw_signals(
     fitted: Expectation,
     scope: Scope,
     zones: Zones,
@@ -130,8 +138,8 @@ def _signals(
     shares: Floats,
     windows: tuple[int, ...],
     min_count: float,
-) -> Signals:
-    """Signals of WEEKS weeks in which nothing happens."""
+) -> Drawn:
+    """Signals of WEEKS weeks in which nothing happens, with the arguments of `calibrate`: scores down to the lowest of GRID."""
     longest = max(windows)
     days = WEEKS * 7
     span = np.arange(first_day - longest, first_day + days)
@@ -152,24 +160,27 @@ def _signals(
     members = [(int(a), int(b)) for a, b in watched.scanned.members]
     scanned = [columns[a] | (columns[b] if b >= 0 else 0) for a, b in members]
     nothing = np.zeros(len(members))
-    parts: list[tuple[Ints, list[int], list[int], Floats]] = []
+    parts: list[tuple[Ints, list[int], list[int], Floats, Ints, Floats]] = []
     for begin in range(0, days, _DAYS_AT_ONCE):
         part = slice(begin, min(begin + _DAYS_AT_ONCE, days))
         o, e, v = (
             watched.scanned.sums(inside @ values[:, part].reshape(-1, *values.shape[2:]) @ contains)
             for values in (observed, expectation, variance)
         )
-        found = scan(o, e, v, nothing, zones, watched.scanned, float(_GRID[0]), min_count)
-        day = begin + found.window % (part.stop - part.start)
+        found = scan(o, e, v, nothing, zones, watched.scanned, float(GRID[0]), min_count)
+        window, day = np.divmod(found.window, part.stop - part.start)
+        day += begin
         order = np.lexsort((-found.score, day))
         where = [_union(areas, row) for row in found.areas[order].tolist()]
-        parts.append((day[order], where, [scanned[c] for c in found.column[order].tolist()], found.score[order]))
-    return Signals(
+        what = [scanned[c] for c in found.column[order].tolist()]
+        parts.append((day[order], where, what, found.score[order], window[order], found.observed[order]))
+    signals = Signals(
         np.concatenate([p[0] for p in parts]).tolist(),
         [a for p in parts for a in p[1]],
         [c for p in parts for c in p[2]],
         np.concatenate([p[3] for p in parts]),
     )
+    return Drawn(signals, np.concatenate([p[4] for p in parts]), np.concatenate([p[5] for p in parts]))
 
 
 def _union(areas: list[int], block: list[int]) -> int:

@@ -17,15 +17,16 @@ from earlywarning.core.arrivals import Arrivals
 from earlywarning.core.budget import Threshold, calibrate
 from earlywarning.core.calendar import UNIT
 from earlywarning.core.counts import CountCube
-from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation, profile, profile_variance
+from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation
 from earlywarning.core.detectors.negative_binomial import quantile, tail_probability
-from earlywarning.core.detectors.scan import Blocks, block_sort, scan, window_dispersion
+from earlywarning.core.detectors.scan import Blocks, block_sort, scan
 from earlywarning.core.detectors.status import Status
 from earlywarning.core.judged import Cover, Judged, Touched, settled
 from earlywarning.core.known_causes import without_explained
 from earlywarning.core.observed_days import booking_days, observed_days
 from earlywarning.core.online_fdr import day_level, threshold_of
 from earlywarning.core.scope import Block, Scope, Watched
+from earlywarning.core.window_law import WindowLaw, common_variance, moments, window_law
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -38,7 +39,7 @@ _MONDAY = 4  # 1970-01-05
 NEARLY = 0.5  # powers of ten of score that a more specific block may lie behind
 FEWEST_WEEKS = 16  # of history, whatever the settings say: a season cannot be seen in less, nor hardly a weekday
 _FEWEST = 8.0  # events in the history of a category that is watched
-_COVERED = 0.05  # of a block's expectation left over by open alerts, below which the rest is not judged
+COVERED = 0.05  # of a block's expectation left over by open alerts, below which the rest is not judged
 
 
 DayKinds = Callable[[int, int], Floats]  # first and last day -> (days, kinds), 0..1
@@ -84,6 +85,9 @@ class Watch:
         self.explained: Callable[[int], list[tuple[Block, int, int]]] = lambda _: []  # by the day of a fit, what it leaves out
         self.slow: Expectation | None = None  # one that knows nothing of the last half year, for drifts over months
         self._fit_day: int | None = None
+        self.calibrate: Callable[..., Threshold] = calibrate  # a lab's keeps what it draws
+        self.law: WindowLaw | None = None  # of the windows that end today
+        self.shares: Floats | None = None  # (K, lags) of a day's events that are recorded so many days later, today
 
     # ---- the slow speed -------------------------------------------------------------------------------------------
 
@@ -166,14 +170,14 @@ class Watch:
         self.fitted, self.fitted_on = fit(settings.baseline.guard), day
         self.slow = fit(SLOW_GUARD) if day - first >= SLOW_GUARD + YEAR else None
         self._expect(day, arrivals)
-        self._fitted_threshold = calibrate(
+        self._fitted_threshold = self.calibrate(
             self.fitted,
             self.scope,
             self.zones,
             watched,
             first_day=day,
             kinds=self.kinds_of(day - max(settings.windows) - 28, day + 7 * 30),
-            shares=self._shares,
+            shares=self.shares,
             windows=settings.windows,
             min_count=settings.min_count,
             false_alarms_per_week=settings.false_alarms_per_week,
@@ -186,25 +190,13 @@ class Watch:
 
     def _expect(self, day: int, arrivals: Arrivals) -> None:
         assert self.fitted is not None and self.watched is not None  # noqa: S101, PT018  # callers know that it is ready
-        longest = max(self.settings.windows)
-        days = np.arange(day - longest + 1, day + 1)
-        kinds = self.kinds_of(int(days[0]), day)
-        shape = profile(self.fitted, days, kinds)
-        self._shares = arrivals.shares(self.watched.kind, self.watched.category)
-        arrived = self._shares[:, np.minimum(day - days, self._shares.shape[1] - 1)].T
         fit = self.fitted
-        common = np.where(self.scope.rank[:, None] == 0, fit.common[1], np.where(self.scope.rank[:, None] == 1, fit.common[0], 0.0))
-        parts = []
-        for length in self.settings.windows:
-            whole, recorded = shape[-length:].sum(0), (shape[-length:] * arrived[-length:]).sum(0)
-            expectation = fit.level * recorded
-            share = recorded / np.maximum(whole, 1e-12)
-            # A thinned negative binomial: variance over mean falls towards 1 with the share that has arrived.
-            phi = 1 + share * (window_dispersion(fit.dispersion, length) - 1)
-            shared = common + profile_variance(fit, days[-length:], kinds[-length:])
-            parts.append((expectation, phi * expectation + (fit.level_variance + shared) * expectation**2, share))
-        self._expectation, self._variance = np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts])
-        self._arrived = np.stack([p[2] for p in parts])
+        self.shares = arrivals.shares(self.watched.kind, self.watched.category)
+        kinds = self.kinds_of(day - max(self.settings.windows) + 1, day)
+        self.law = window_law(fit, self.settings.windows, day, kinds, self.shares)
+        relative = fit.level_variance + common_variance(fit.common, self.scope.rank)
+        self._expectation, self._variance = moments(self.law, fit.level, relative)
+        self._arrived = self.law.share
 
     # ---- the fast speed -------------------------------------------------------------------------------------------
 
@@ -285,7 +277,7 @@ class Watch:
             return np.asarray(np.maximum(values - inside @ hidden @ contains, 0.0))
 
         left = rest(expectation)
-        gone = cover.whole | (left < _COVERED * expectation)
+        gone = cover.whole | (left < COVERED * expectation)
         left = np.where(gone, 0.0, left)
         return np.where(gone, 0.0, rest(observed)), left, left * variance / np.maximum(expectation, 1e-12)
 

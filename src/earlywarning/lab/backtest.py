@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
@@ -18,10 +18,12 @@ from earlywarning.core.tallies import EngineSettings
 from earlywarning.core.watch import DayKinds
 from earlywarning.lab.backtest_files import Refused
 
-ALERT_COLUMNS = (
-    "alert_id", "opened_on", "areas", "categories", "tendency", "kind", "window", "first_day", "last_day", "observed",
-    "expected", "upper_bound", "p_value", "recurrence_days", "state", "areas_in_the_end", "categories_in_the_end",
-)  # fmt: skip
+ALERT_TYPES: dict[str, type] = {
+    "alert_id": str, "opened_on": date, "areas": list, "categories": list, "tendency": str, "kind": str, "window": int,
+    "first_day": date, "last_day": date, "observed": float, "expected": float, "upper_bound": float, "p_value": float,
+    "recurrence_days": float, "state": str, "areas_in_the_end": list, "categories_in_the_end": list,
+}  # fmt: skip
+ALERT_COLUMNS = tuple(ALERT_TYPES)
 _BATCH = 20_000
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # a back-test has no present against which an event could lie in the future
 
@@ -115,20 +117,26 @@ def _opened(engine: Engine, first: date, last: date) -> list[Opened]:
     return [Opened(a, in_the_end.get(a.alert_id, a)) for a in noted]
 
 
+def alert_rows(found: Backtest, register: AreaRegister) -> list[dict[str, Any]]:
+    """Alerts as rows of ALERT_TYPES, as they were when they were opened. Lists of codes; * is everything."""
+
+    def codes(values: Sequence[str]) -> list[str]:
+        return ["*" if v in (ROOT, register.municipality) else v for v in values]
+
+    return [
+        {
+            **{name: getattr(a, name) for name in ALERT_COLUMNS[:14]}, "areas": codes(a.areas), "categories": codes(a.categories),
+            "state": end.state, "areas_in_the_end": codes(end.areas), "categories_in_the_end": codes(end.categories),
+        }
+        for a, end in found.alerts
+    ]  # fmt: skip
+
+
 def write_alerts(found: Backtest, register: AreaRegister, out: IO[str]) -> None:
-    """Alerts as CSV, as they were when they were opened. Lists are ;-separated codes, * is everything."""
+    """The same as CSV; lists are ;-separated."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(ALERT_COLUMNS)
-
-    def codes(values: Sequence[str]) -> str:
-        return ";".join("*" if v in (ROOT, register.municipality) else v for v in values)
-
-    for a, end in found.alerts:
-        writer.writerow(
-            [
-                a.alert_id, a.opened_on.isoformat(), codes(a.areas), codes(a.categories), a.tendency, a.kind, a.window,
-                a.first_day.isoformat(), a.last_day.isoformat(), f"{a.observed:g}", f"{a.expected:.3f}",
-                f"{a.upper_bound:g}", f"{a.p_value:.3g}", f"{a.recurrence_days:.1f}", end.state, codes(end.areas),
-                codes(end.categories),
-            ]
-        )  # fmt: skip
+    shown = {"observed": "g", "expected": ".3f", "upper_bound": "g", "p_value": ".3g", "recurrence_days": ".1f"}
+    for row in alert_rows(found, register):
+        cells = {name: ";".join(value) if isinstance(value, list) else value for name, value in row.items()}
+        writer.writerow([format(cells[name], shown.get(name, "")) for name in ALERT_COLUMNS])
