@@ -3,8 +3,8 @@
     python benchmarks/soak.py [--minutes 60] [--times 10] [--readers 5] [--seed 1] [--out dist/soak]     (make soak MINUTES=60)
 
 The load of a large municipality: docs/scale.md assumes 1.5 million incidents and as many reports a year in the whole country, and
-ten times the mean rate at the busiest hour. Stockholm has 9.4 % of Sweden's inhabitants (995,600 of 10,587,700, Statistics Sweden, end
-of 2024): 282,000 events a year, 770 a day, 0.09/s at the busiest hour. So with `--times 10` the store holds 430 days of 7,700
+ten times the mean rate at the busiest hour. Stockholm has 9.4 % of Sweden's inhabitants (995,600 of 10,587,700, Statistics Sweden,
+end of 2024): 282,000 events a year, 770 a day, 0.09/s at the busiest hour. So with `--times 10` the store holds 430 days of 7,700
 events, and each second of the run is a busiest hour's: 0.9 events/s, one by one, of which 2 % are corrections, 2 % come twice and
 1 % must be refused; every minute 12 more fall in one place, so that alerts open and messages go out to a webhook. Each reader looks
 at another page or list every two seconds.
@@ -142,7 +142,7 @@ def send(address: str, rate: float, rng: np.random.Generator, until: float, lap:
             elif drawn < 0.04 and past:
                 bodies = [past[-1]]
             elif drawn < 0.05:
-                bodies = [event(f"n{number}", when, area, category, category="no-such-thing")]
+                bodies = [{**event(f"n{number}", when, area, category), "category": "no-such-thing"}]
             else:
                 bodies = [event(f"n{number}", when, area, category)]
                 past = [*past[-500:], bodies[0]]

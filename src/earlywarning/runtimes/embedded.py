@@ -23,16 +23,20 @@ from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import decode_mappings
+from earlywarning.core.pages import PageError
 from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.isolating import answer
+from earlywarning.runtimes.keeping import Keeping, show
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.replaying import items_again
 from earlywarning.runtimes.sending import contents_of, sending_of
+from earlywarning.runtimes.steady_clock import SteadyClock, running
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
 from earlywarning.settings import ClusterSettings, Settings, SettingsError
 from earlywarning.settings_watch import watch_settings
@@ -43,6 +47,7 @@ from earlywarning.store import Store, StoredDeadLetter, StoreError
 log = structlog.get_logger(__name__)
 _TICK = 30.0  # seconds between looks at the wall clock
 _MOST_AT_ONCE = 256  # supplies in one transaction
+_DAYS_OFF = 2  # days that a service may have been away before the clock is doubted
 
 
 class Service:
@@ -56,6 +61,7 @@ class Service:
         self._dispatching = DispatchLoop(lambda: [self.sending.dispatch], self.answering.one_at_a_time)
         contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
         self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
+        self.keeping, self._steady = Keeping(), SteadyClock()
         self.ready = self._behind = False
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
@@ -67,7 +73,7 @@ class Service:
     def open(cls, settings: Settings, *, holder: str = "", metrics: Metrics | None = None) -> Self:
         """Open the store for writing and rebuild the engine from its pages.
 
-        Raises SettingsError, RegisterError, StoreLocked, StoreError, PageError.
+        Raises SettingsError, RegisterError, StoreLocked, StoreError.
         """
         now = datetime.now(UTC)
         engine = make_engine(settings, now)
@@ -79,6 +85,8 @@ class Service:
             service.metrics.rebuild.observe(time.perf_counter() - begun)
             service.metrics.show_newest(newest_recorded(engine))
             service._show_standing()
+            today = service.engine.today
+            service._steady = SteadyClock(in_doubt=today is not None and service.calendar.day_at(now) - today > _DAYS_OFF)
             store.add_settings_version(settings.version, settings.text, now)
         except BaseException:
             store.close()
@@ -90,6 +98,11 @@ class Service:
     def alive(self) -> bool:
         """Whether events can be taken: the engine is rebuilt and the writer runs."""
         return self.ready and any(t.name == "writer" and t.is_alive() for t in self._threads)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps events from being kept, in words; empty while nothing does."""
+        return self.keeping.problem
 
     @property
     def register(self) -> AreaRegister:
@@ -125,7 +138,10 @@ class Service:
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
         verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
-        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+        try:
+            engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+        except PageError as error:
+            raise StoreError(str(error)) from error
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -164,8 +180,13 @@ class Service:
         settled: Mapping[int, str] | None = None,
     ) -> None:
         """Keep what has changed, and what it sends, in one transaction. Raises StoreError."""
-        also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
-        self.store.commit(changes, letters, source_state, settled, also)
+        try:
+            also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
+            self.store.commit(changes, letters, source_state, settled, also)
+        except StoreError as error:
+            self.keeping.failed(error)
+            raise
+        self.keeping.succeeded()
 
     def _fell_behind(self) -> None:
         """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
@@ -296,32 +317,29 @@ class Service:
                 pass
             batch = [entry for entry in waiting if entry is not None]
             if batch:
-                self._answer(batch)
+                self.metrics.failures.labels("batch").inc(answer(batch, self._take_now) > 0)
                 untidy = True
             elif untidy:
                 self.store.tidy()
                 untidy = False
+            else:
+                self.keeping.try_again(self.store)
             if None in waiting:
                 return
             if self.settings.service.clock == "wall" and time.monotonic() - looked > _TICK:
                 looked = time.monotonic()
                 self._tick()
 
-    def _answer(self, batch: Sequence[tuple[Supply, Future[list[ItemResult]]]]) -> None:
-        try:
-            taken = self.take([supply for supply, _ in batch], datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001  # every waiting sender gets the error, whatever it is
-            self.metrics.failures.labels("batch").inc()
-            log.error("a batch could not be taken", error=type(error).__name__, supplies=len(batch))
-            for _, future in batch:
-                future.set_exception(error)
-            return
-        for (_, future), one in zip(batch, taken, strict=True):
-            future.set_result(one.items())
+    def _take_now(self, supplies: Sequence[Supply]) -> list[list[ItemResult]]:
+        return [one.items() for one in self.take(supplies, datetime.now(UTC))]
 
     def _tick(self) -> None:
+        now = datetime.now(UTC)
+        if not self._steady.believed(now, running()):
+            self.metrics.failures.labels("clock").inc()
+            return
         try:
-            self.advance(datetime.now(UTC))
+            self.advance(now)
         except StoreError as error:
             self.metrics.failures.labels("day").inc()
             log.error("the day could not be closed", problem=str(error))
@@ -371,9 +389,11 @@ class Service:
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
-        self._delivery.show_state()
         self.metrics.say_what_runs("embedded", self.settings.service.clock)
-        self.metrics.ready.set(self.alive)
+        show(self.metrics, self.alive and not self.keeping.problem, self._show_kept)
+
+    def _show_kept(self) -> None:
+        self._delivery.show_state()
         self.metrics.show_alerts(self.store.alert_counts())
         waiting = sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting")
         self.metrics.dead_letters.set(waiting)

@@ -44,6 +44,10 @@ class Front(Protocol):
     def alive(self) -> bool:
         """Whether events can be taken."""
 
+    @property
+    def trouble(self) -> str:
+        """What keeps events from being kept, in words; empty while nothing is known to."""
+
     def submit(self, supply: Supply) -> Future[list[ItemResult]]:
         """Hand a batch in; the result comes when it is safe."""
 

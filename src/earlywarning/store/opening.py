@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from earlywarning.store.errors import StoreError
 
+_PATIENCE = 10.0  # seconds that a commit waits for another program; then who sends is told to come again
 _START = "start the service once (earlywarning run) or ingest a file"
 
 
@@ -42,7 +43,7 @@ def make_engine(url: str, *, writer: bool) -> sa.Engine:
 
 
 def _sqlite(url: sa.URL, *, writer: bool) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE})
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: object) -> None:

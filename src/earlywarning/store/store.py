@@ -1,7 +1,8 @@
 """Keeps what the engine changes, in one transaction, on SQLite or PostgreSQL; and reads it back."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from threading import Lock
 from typing import Any, Self
@@ -225,9 +226,9 @@ class Store:
             return int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
 
     def tidy(self) -> None:
-        """Write SQLite's log back into the database; for idle moments."""
+        """Write SQLite's log back into the database; for idle moments. Where that fails (the disk is full), the log waits."""
         if self._engine.dialect.name == "sqlite":
-            with self._engine.connect() as c:
+            with suppress(SQLAlchemyError, sqlite3.Error, OSError), self._engine.connect() as c:
                 c.rollback()
                 c.connection.cursor().execute("pragma wal_checkpoint(passive)")
 
