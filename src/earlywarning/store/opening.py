@@ -67,6 +67,20 @@ def _sqlite(url: sa.URL, *, writer: bool) -> sa.Engine:
     return engine
 
 
+def check_sound(connection: sa.Connection) -> None:
+    """SQLite: look through the whole file once, before a writer trusts it (0.2 s for 50 MB). Raises StoreError when it is damaged.
+
+    A damaged page is else found when somebody happens to read it, and written over meanwhile. Call it with no transaction begun.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    found = connection.exec_driver_sql("pragma quick_check(1)").scalar()
+    connection.rollback()
+    if found != "ok":
+        shown = connection.engine.url.render_as_string(hide_password=True)
+        raise StoreError(f"store {shown}: the file is damaged ({' '.join(str(found).split())[:200]}); restore it from a backup")
+
+
 def bring_up_to_date(connection: sa.Connection, *, writer: bool) -> None:
     """Make or migrate the schema in one transaction; a reader only checks it. Raises StoreError when it cannot be used.
 

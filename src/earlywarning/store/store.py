@@ -19,7 +19,7 @@ from earlywarning.core.data_notes import DataNote
 from earlywarning.store import tables as t
 from earlywarning.store.errors import StoreError, advice
 from earlywarning.store.lock import WriterLock
-from earlywarning.store.opening import bring_up_to_date, make_engine
+from earlywarning.store.opening import bring_up_to_date, check_sound, make_engine
 from earlywarning.store.rows import alert_row, dead_letter_row, json_text, read_alert
 
 _note_decoder = msgspec.json.Decoder(DataNote)
@@ -64,6 +64,8 @@ class Store:
         try:
             lock = WriterLock(engine, holder) if writer else None
             with lock.session() if lock else engine.connect() as connection:
+                if writer:
+                    check_sound(connection)
                 bring_up_to_date(connection, writer=writer)
         except BaseException as error:
             if lock:
