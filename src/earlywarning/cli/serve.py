@@ -1,6 +1,7 @@
 """`earlywarning run`: the embedded service with its HTTP interface, after the demonstration's replay where asked."""
 
 import gc
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
             return
         # The writer computes while the event loop answers: hand over often, or each answer waits for whole turns.
         sys.setswitchinterval(0.0005)
+        end_in_order()
         # What is there by now stays: the collector need not look through it again while requests wait.
         gc.collect()
         gc.freeze()
@@ -58,6 +60,15 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
     finally:
         service.stop()
         listening.close()
+
+
+def end_in_order() -> None:
+    """TERM ends the process like an error would: what stands in `finally` is done.
+
+    The web server stops at TERM and then raises it once more; by default that would end the process at once, with messages
+    that were delivered and not yet noted, and a log that is not written back.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def listen(host: str, port: int) -> socket.socket:

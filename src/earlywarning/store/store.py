@@ -82,7 +82,9 @@ class Store:
         return self._engine.url.render_as_string(hide_password=False)
 
     def close(self) -> None:
-        """Close all connections and let the next writer in."""
+        """Close all connections and let the next writer in. SQLite's log is written back, so that the file alone holds all."""
+        if self._lock:
+            self.tidy()
         self._engine.dispose()
         if self._lock:
             self._lock.release()
