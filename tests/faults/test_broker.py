@@ -1,4 +1,4 @@
-"""The broker is gone for minutes: what was queued is counted, what could not be is refused with words, and all goes on by itself."""
+"""The broker is gone for minutes: what was queued is counted, what could not be is refused, and all goes on by itself."""
 
 import signal
 import subprocess

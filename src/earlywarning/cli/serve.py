@@ -17,6 +17,7 @@ from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
+from earlywarning.web.http_protocol import HttpProtocol
 
 _SHOWN = 20
 _REPLAYED = "demonstration"
@@ -54,8 +55,9 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")
         config = uvicorn.Config(
-            make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
-        )
+            make_app(service), http=HttpProtocol, log_level="warning", log_config=None, lifespan="off",
+            timeout_graceful_shutdown=10,
+        )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         service.stop()
