@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check lock sbom wheel clean
+.PHONY: run test check soak torture lock sbom wheel clean
 
 run: .venv/.runtime
 	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
@@ -13,6 +13,14 @@ run: .venv/.runtime
 # A process for each core; a file's tests stay together, since they share what takes long to set up.
 test: .venv/.development
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# An hour at ten times a large municipality's load; samples, figures and a picture in dist/soak.
+soak: .venv/.development
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(MINUTES),60) --out dist/soak
+
+# The long versions of tests/faults; rows.jsonl and results.json in dist/torture.
+torture: .venv/.development
+	$(BIN)/python -m tests.faults.torture --kills $(or $(KILLS),100) --out dist/torture
 
 check: .venv/.development
 	$(BIN)/ruff format --check src tests benchmarks

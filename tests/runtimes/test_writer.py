@@ -117,15 +117,9 @@ main()
 """
 
 
-class Mortal(Running):
-    """A service whose writer does not survive the event `die`."""
-
-    command = (sys.executable, "-c", DRIVER)
-
-
 def test_a_service_whose_writer_has_ended_answers_and_ends_with_a_code_so_that_it_is_started_again(tmp_path: Path) -> None:
     write_town(tmp_path)
-    mortal = Mortal(tmp_path)
+    mortal = Running(tmp_path, program=("-c", DRIVER))
     try:
         assert mortal.send(body(1)).json()["counts"] == {"accepted": 1}
         answer = mortal.send(body("die"))

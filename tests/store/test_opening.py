@@ -128,7 +128,7 @@ def test_the_file_is_in_wal_mode_and_synced_in_full(store: Store) -> None:
             connection.exec_driver_sql(f"pragma {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
-    assert asked == ["wal", 2, 1, 30_000]
+    assert asked == ["wal", 2, 1, 10_000]
 
 
 @on_sqlite

@@ -1,10 +1,11 @@
 """A real service in a process of its own, on a free loopback port, ended by the process that was started."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -39,19 +40,28 @@ min_years = 1
 
 
 class Running:
-    """A running service: its folder, its address, and a client for it."""
+    """A running service: its folder, its address, and a client for it.
 
-    command: tuple[str, ...] = (sys.executable, "-m", "earlywarning", "run", "--port", "0")
+    environment: more of it; program: in place of `-m earlywarning`; before: a command that starts it in its turn.
+    """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, program: Sequence[str] = ("-m", "earlywarning"),
+        before: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.folder, self.environment, self.program, self.before = folder, environment or {}, program, before
         self.start()
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Start the process, and wait for nothing."""
         self.process = subprocess.Popen(
-            self.command,
+            [*self.before, sys.executable, *self.program, "run", "--port", "0"],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=(self.folder / "log").open("ab"), text=True,
+            env={**os.environ, **self.environment},
         )  # fmt: skip
+
+    def start(self) -> None:
+        self.launch()
         assert self.process.stdout is not None
         said = ""
         while not (found := re.search(r"(http://127\.0\.0\.1:\d+)/v1/events", said)):

@@ -107,8 +107,9 @@ def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
     cluster = _cluster(settings_file)
     import uvicorn  # noqa: PLC0415
 
-    from earlywarning.cli.serve import listen  # noqa: PLC0415
+    from earlywarning.cli.serve import end_in_order, listen  # noqa: PLC0415
     from earlywarning.runtimes.kafka.desk import Desk  # noqa: PLC0415
+    from earlywarning.web.http_protocol import HttpProtocol  # noqa: PLC0415
     from earlywarning.web.many import make_many  # noqa: PLC0415
 
     listening = listen(host or cluster.service.host, cluster.service.port if port is None else port)
@@ -116,10 +117,13 @@ def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
     desk = Desk.open(cluster, holder=address)
     try:
         sys.setswitchinterval(0.0005)  # as in the service in one process
+        end_in_order()
         desk.start()
         structlog.get_logger(__name__).info("desk listens", address=address)
         app = make_many(desk.counters, desk.metrics, desk.show_state, lambda: desk.alive, host or cluster.service.host)
-        config = uvicorn.Config(app, log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            app, http=HttpProtocol, log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
+        )
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         desk.stop()

@@ -1,6 +1,7 @@
 """`earlywarning run`: the embedded service with its HTTP interface, after the demonstration's replay where asked."""
 
 import gc
+import signal
 import socket
 import sys
 from functools import partial
@@ -17,6 +18,7 @@ from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
+from earlywarning.web.http_protocol import HttpProtocol
 
 _SHOWN = 20
 _FAULT = 70  # the writer has ended: not the operator's error, and a new start mends it
@@ -48,12 +50,14 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
             return
         # The writer computes while the event loop answers: hand over often, or each answer waits for whole turns.
         sys.setswitchinterval(0.0005)
+        end_in_order()
         # What is there by now stays: the collector need not look through it again while requests wait.
         gc.collect()
         gc.freeze()
         config = uvicorn.Config(
-            make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
-        )
+            make_app(service), http=HttpProtocol, log_level="warning", log_config=None, lifespan="off",
+            timeout_graceful_shutdown=10,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         service.writer.on_fault = partial(setattr, server, "should_exit", True)
         service.start(path)
@@ -65,6 +69,15 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
     if service.writer.fault:
         # What waited has been told to send again; a new process makes its engine anew from the store.
         sys.exit(_FAULT)
+
+
+def end_in_order() -> None:
+    """TERM ends the process like an error would: what stands in `finally` is done.
+
+    The web server stops at TERM and then raises it once more; by default that would end the process at once, with messages
+    that were delivered and not yet noted, and a log that is not written back.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -21,6 +21,7 @@ from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
+from earlywarning.core.pages import PageError
 from earlywarning.core.settings_draft import Decision
 from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
@@ -28,11 +29,13 @@ from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.keeping import Keeping, show
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
 from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.settings_file import Rewrite, put_in_file
+from earlywarning.runtimes.steady_clock import SteadyClock, running
 from earlywarning.runtimes.taking import Taken, measure_events, newest_recorded, standing, take_supplies
 from earlywarning.runtimes.writer import Writer
 from earlywarning.settings import ClusterSettings, Settings, SettingsError
@@ -43,6 +46,7 @@ from earlywarning.store import Store, StoredDeadLetter, StoreError
 from earlywarning.store.settings_versions import SettingsVersions
 
 log = structlog.get_logger(__name__)
+_DAYS_OFF = 2  # days that a service may have been away before the clock is doubted
 
 
 class Service:
@@ -56,6 +60,7 @@ class Service:
         self._dispatching = DispatchLoop(lambda: [self.sending.dispatch], self.answering.one_at_a_time)
         contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
         self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
+        self.keeping, self._steady = Keeping(), SteadyClock()
         self.ready = self._behind = False
         self.settings_file: Path | None = None
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
@@ -68,7 +73,7 @@ class Service:
     def open(cls, settings: Settings, *, holder: str = "", metrics: Metrics | None = None) -> Self:
         """Open the store for writing and rebuild the engine from its pages.
 
-        Raises SettingsError, RegisterError, StoreLocked, StoreError, PageError.
+        Raises SettingsError, RegisterError, StoreLocked, StoreError.
         """
         now = datetime.now(UTC)
         engine = make_engine(settings, now)
@@ -80,6 +85,8 @@ class Service:
             service.metrics.rebuild.observe(time.perf_counter() - begun)
             service.metrics.show_newest(newest_recorded(engine))
             service._show_standing()
+            today = service.engine.today
+            service._steady = SteadyClock(in_doubt=today is not None and service.calendar.day_at(now) - today > _DAYS_OFF)
             SettingsVersions(store, settings.municipality.code).add(settings.version, settings.text, now)
         except BaseException:
             store.close()
@@ -95,7 +102,7 @@ class Service:
     @property
     def trouble(self) -> str:
         """Why no events can be taken; empty when they can."""
-        return self.writer.trouble
+        return self.writer.trouble or self.keeping.problem
 
     @property
     def register(self) -> AreaRegister:
@@ -131,7 +138,10 @@ class Service:
         pages = [page for _, page in self.store.pages(municipality)]
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
         verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
-        engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+        try:
+            engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+        except PageError as error:
+            raise StoreError(str(error)) from error
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -170,8 +180,13 @@ class Service:
         settled: Mapping[int, str] | None = None,
     ) -> None:
         """Keep what has changed, and what it sends, in one transaction. Raises StoreError."""
-        also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
-        self.store.commit(changes, letters, source_state, settled, also)
+        try:
+            also = self.sending.dispatch.kept_with(changes, datetime.now(UTC))
+            self.store.commit(changes, letters, source_state, settled, also)
+        except StoreError as error:
+            self.keeping.failed(error)
+            raise
+        self.keeping.succeeded()
 
     def _fell_behind(self) -> None:
         """The engine has run ahead of what is kept: it is made anew from the store before anything else is taken."""
@@ -299,6 +314,17 @@ class Service:
         """Write SQLite's log back, in an idle moment."""
         self.store.tidy()
 
+    def idle(self) -> None:
+        """Nothing waits: see whether a store that failed keeps again."""
+        self.keeping.try_again(self.store)
+
+    def close_days(self, now: datetime) -> None:
+        """Close the days that are over by the wall clock, when it can be believed. Raises StoreError."""
+        if self._steady.believed(now, running()):
+            self.advance(now)
+        else:
+            self.metrics.failures.labels("clock").inc()
+
     def by_the_wall_clock(self) -> bool:
         """Whether days close by the wall clock, or only as events arrive."""
         return self.settings.service.clock == "wall"
@@ -348,9 +374,11 @@ class Service:
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""
-        self._delivery.show_state()
         self.metrics.say_what_runs("embedded", self.settings.service.clock)
-        self.metrics.ready.set(self.alive)
+        show(self.metrics, self.alive and not self.keeping.problem, self._show_kept)
+
+    def _show_kept(self) -> None:
+        self._delivery.show_state()
         self.metrics.show_alerts(self.store.alert_counts())
         waiting = sum(n for *_, state, n in self.store.dead_letter_counts() if state == "waiting")
         self.metrics.dead_letters.set(waiting)

@@ -8,7 +8,7 @@ from typing import Any
 from earlywarning.core.learning import Known, Precision, Waiting, precision, recommend, waiting, weekly_rate
 from earlywarning.monitoring_answers import Answered
 from earlywarning.settings import Settings
-from earlywarning.store import Store
+from earlywarning.store import Store, StoreError
 from earlywarning.store.cases import Cases
 
 
@@ -20,10 +20,13 @@ def known_of(store: Store, municipality: str, since: date | None = None) -> list
 
 
 def answered(store: Store) -> Answered:
-    """For the metrics: all municipalities of a store."""
+    """For the metrics: all municipalities of a store. Nothing while it does not answer, which other metrics tell."""
     cases = Cases(store)
-    assessed, stages = cases.counts()
-    times = cases.times_to_acknowledge()
+    try:
+        assessed, stages = cases.counts()
+        times = cases.times_to_acknowledge()
+    except StoreError:
+        return Answered((), (), None)
     return Answered(assessed, stages, median(times) if times else None)
 
 

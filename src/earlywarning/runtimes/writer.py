@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from earlywarning.monitoring import Metrics
+from earlywarning.runtimes.isolating import answer
 from earlywarning.runtimes.taking import Taken
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import StoreError
@@ -30,8 +31,11 @@ class Keeper(Protocol):
     def take(self, supplies: Sequence[Supply], now: datetime) -> list[Taken]:
         """Take supplies and keep what they change. Raises StoreError."""
 
-    def advance(self, to: datetime) -> None:
-        """Close the days that are over at `to`. Raises StoreError."""
+    def close_days(self, now: datetime) -> None:
+        """Close the days that are over, when the clock can be believed. Raises StoreError."""
+
+    def idle(self) -> None:
+        """Nothing waits."""
 
     def tidy(self) -> None:
         """What can wait for an idle moment."""
@@ -132,6 +136,8 @@ class Writer:
                 untidy = True
             elif untidy:
                 untidy = not self._tidied()
+            else:
+                self._keeper.idle()
             if None in waiting:
                 return
             if self._keeper.by_the_wall_clock() and time.monotonic() - looked > _TICK:
@@ -140,18 +146,17 @@ class Writer:
 
     def _answer(self, batch: Sequence[Entry]) -> None:
         try:
-            taken = self._keeper.take([supply for supply, _ in batch], datetime.now(UTC))
-        except BaseException as error:
+            failed = answer(batch, self._take)
+        except BaseException as error:  # not one batch's fault: it ends the writer, but who waits is told
             self._keeper.metrics.failures.labels("batch").inc()
-            log.error("a batch could not be taken", error=type(error).__name__, supplies=len(batch))
-            own = isinstance(error, Exception)
             for _, future in batch:
-                future.set_exception(error if own else WriterEnded(type(error).__name__))
-            if not own:
-                raise
-            return
-        for (_, future), one in zip(batch, taken, strict=True):
-            future.set_result(one.items())
+                if not future.done():
+                    future.set_exception(WriterEnded(type(error).__name__))
+            raise
+        self._keeper.metrics.failures.labels("batch").inc(failed > 0)
+
+    def _take(self, supplies: Sequence[Supply]) -> list[list[ItemResult]]:
+        return [one.items() for one in self._keeper.take(supplies, datetime.now(UTC))]
 
     def _tidied(self) -> bool:
         try:
@@ -163,7 +168,7 @@ class Writer:
 
     def _tick(self) -> None:
         try:
-            self._keeper.advance(datetime.now(UTC))
+            self._keeper.close_days(datetime.now(UTC))
         except StoreError as error:
             self._keeper.metrics.failures.labels("day").inc()
             log.error("the day could not be closed", problem=str(error))

@@ -19,6 +19,7 @@ from earlywarning.store.errors import StoreError
 
 log = structlog.get_logger(__name__)
 WRITTEN_BY = "written-by"  # of source_state: the version that wrote last
+_PATIENCE = 10.0  # seconds that a commit waits for another program; then who sends is told to come again
 _START = "start the service once (earlywarning run) or ingest a file"
 
 
@@ -49,7 +50,7 @@ def make_engine(url: str, *, writer: bool) -> sa.Engine:
 
 
 def _sqlite(url: sa.URL, *, writer: bool) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE})
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: object) -> None:
@@ -76,6 +77,24 @@ def _sqlite(url: sa.URL, *, writer: bool) -> sa.Engine:
 def schema_of(connection: sa.Connection) -> str | None:
     """The revision of a store's schema, None for one that is empty."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_sound(connection: sa.Connection) -> None:
+    """SQLite: look through the whole file once, before a writer trusts it. Raises StoreError when it is damaged.
+
+    A damaged page is else found when somebody happens to read it, and written over meanwhile. The long check and not the quick one:
+    only it finds a row whose key has changed, such as a day page that has moved to another day. Call it with no transaction begun.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    try:
+        found = connection.exec_driver_sql("pragma integrity_check(1)").scalar()
+    except UnicodeDecodeError:
+        found = "its names are no text"
+    connection.rollback()
+    if found != "ok":
+        shown = connection.engine.url.render_as_string(hide_password=True)
+        raise StoreError(f"store {shown}: the file is damaged ({' '.join(str(found).split())[:200]}); restore it from a backup")
 
 
 def known_schemas() -> list[str]:

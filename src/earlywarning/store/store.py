@@ -1,7 +1,8 @@
 """Keeps what the engine changes, in one transaction, on SQLite or PostgreSQL; and reads it back."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from threading import Lock
 from typing import Any, Self
@@ -18,7 +19,7 @@ from earlywarning.core.data_notes import DataNote
 from earlywarning.store import tables as t
 from earlywarning.store.errors import StoreError, advice
 from earlywarning.store.lock import WriterLock
-from earlywarning.store.opening import bring_up_to_date, make_engine
+from earlywarning.store.opening import bring_up_to_date, check_sound, make_engine
 from earlywarning.store.rows import alert_row, dead_letter_row, json_text, read_alert
 
 _note_decoder = msgspec.json.Decoder(DataNote)
@@ -68,6 +69,8 @@ class Store:
         try:
             lock = WriterLock(engine, holder) if writer else None
             with lock.session() if lock else engine.connect() as connection:
+                if writer:
+                    check_sound(connection)
                 bring_up_to_date(connection, writer=writer)
         except BaseException as error:
             if lock:
@@ -84,7 +87,9 @@ class Store:
         return self._engine.url.render_as_string(hide_password=False)
 
     def close(self) -> None:
-        """Close all connections and let the next writer in."""
+        """Close all connections and let the next writer in. SQLite's log is written back, so that the file alone holds all."""
+        if self._lock:
+            self.tidy()
         self._engine.dispose()
         if self._lock:
             self._lock.release()
@@ -220,9 +225,9 @@ class Store:
         c.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
     def tidy(self) -> None:
-        """Write SQLite's log back into the database; for idle moments."""
+        """Write SQLite's log back into the database; for idle moments. Where that fails (the disk is full), the log waits."""
         if self._engine.dialect.name == "sqlite":
-            with self._engine.connect() as c:
+            with suppress(SQLAlchemyError, sqlite3.Error, OSError), self._engine.connect() as c:
                 c.rollback()
                 c.connection.cursor().execute("pragma wal_checkpoint(passive)")
 

@@ -75,11 +75,17 @@ async def send_events(request: Request[Any, Any, State], state: State) -> Respon
     try:
         items = await asyncio.wrap_future(service.submit(supply))
     except StoreError as error:
-        response = problem(503, f"nothing of it was taken: {error}")
-        response.headers["retry-after"] = "10"
-        return response
+        return _send_again(f"nothing of it was taken: {error}")
+    except MemoryError:
+        return _send_again("nothing of it was taken: the service is short of memory; send it again, in smaller batches")
     counts = Counter(item.outcome for item in items)
     return json_answer({"counts": dict(sorted(counts.items())), "results": items}, 207)
+
+
+def _send_again(words: str) -> Response[bytes]:
+    response = problem(503, words)
+    response.headers["retry-after"] = "10"
+    return response
 
 
 @get("/v1/alerts", summary="List alerts", tags=["alerts"], sync_to_thread=True)
@@ -230,13 +236,13 @@ def healthz() -> Response[bytes]:
 
 @get("/readyz", summary="Can it take events", tags=["operations"], sync_to_thread=True)
 def readyz(state: State) -> Response[bytes]:
-    """Ready when the engine is rebuilt, the writer lives and the store answers."""
+    """Ready when the engine is rebuilt, the writer lives, the store answers and keeps what it is given."""
     service = _service(state)
     try:
         service.store.ping()
     except StoreError as error:
         return problem(503, str(error), ready=False)
-    if not service.alive:
+    if not service.alive or service.trouble:
         return problem(503, service.trouble or "it is starting or stopping", ready=False)
     return json_answer({"status": "ready", "settings_version": service.settings.version})
 

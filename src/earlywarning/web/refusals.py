@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from earlywarning.core.pages import PageError
 from earlywarning.store import StoreError
 from earlywarning.web.json_answers import problem
 from earlywarning.web.pages.site import problem_page, wants_page
@@ -25,7 +26,13 @@ _SAFE = (
 
 def refused(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     """Errors in the service's own words: never a trace, never a value that was sent. People get a page, programs JSON."""
-    status = error.status_code if isinstance(error, HTTPException) else 503 if isinstance(error, StoreError) else 500
+    status = (
+        error.status_code
+        if isinstance(error, HTTPException)
+        else 503
+        if isinstance(error, StoreError | PageError | MemoryError)
+        else 500
+    )
     if wants_page(request):
         return problem_page(request, status, error)
     if isinstance(error, HTTPException):
@@ -49,8 +56,11 @@ def refused(request: Request[Any, Any, State], error: Exception) -> Response[byt
         if error.status_code == 401:
             response.headers["www-authenticate"] = "Bearer"
         return response
-    if isinstance(error, StoreError):
+    if isinstance(error, StoreError | PageError):  # a damaged page: better no figure than a wrong one
         return problem(503, str(error))
+    if isinstance(error, MemoryError):
+        log.error("a request needs more memory than there is")
+        return problem(503, "the service is short of memory; ask for less, or later")
     place = traceback.extract_tb(error.__traceback__)[-1]
     # Where, and of which kind; never what was sent.
     log.error("a request failed", error=type(error).__name__, file=Path(place.filename).name, line=place.lineno)
