@@ -216,10 +216,22 @@ def counts(
     window: Annotated[int, Parameter(help="Days: the count of the window ending on each day.")] = 1,
     by_origin: Annotated[bool, Parameter(negative="")] = False,
     zeros: Annotated[bool, Parameter(negative="", help="Also rows with a count of zero.")] = False,
+    outside: Annotated[
+        bool, Parameter(negative="", help="To be handed on: whole weeks, small counts hidden ([disclosure]).")
+    ] = False,
     format: Literal["table", "csv", "json", "parquet"] = "table",  # the option's name
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="File to write to.")] = None,
 ) -> None:
-    """Counts of any selection by local day or rolling window; without --first the last 28 days."""
+    """Counts of any selection by local day or rolling window; without --first the last 28 days.
+
+    With --outside the weeks from --first to --last, of each area and of each group of categories, for readers outside the group.
+    """
+    if outside:
+        from earlywarning.cli.handing_on import hand_on_counts  # noqa: PLC0415  # a command loads only what it needs
+
+        chosen = bool(area or category or kind or origin or by_origin or zeros or window != 1)
+        hand_on_counts(settings, first, last, "csv" if format == "table" else format, out, chosen=chosen)
+        return
     from earlywarning.cli.showing import show_counts  # noqa: PLC0415  # a command loads only what it needs
 
     show_counts(settings, first, last, area, category, kind, origin, window, by_origin, zeros, format, out)

@@ -88,6 +88,8 @@ class Senders:
         return Bookings(*[np.concatenate(c) for c in zip(*days, strict=True)]) if days else NO_ROWS
 
     def _add(self, rows: Bookings, sign: int) -> None:
+        if not rows.size:
+            return  # nothing came for a year
         sender = rows.sender
         self._grow(int(sender.max()) + 1)
         for counts, keys in ((self._cells, _cell(rows)), (self._places, _place(rows))):

@@ -48,11 +48,11 @@ def draw_priority(figures: PriorityFigures, name: str, tell: Teller) -> Picture 
     _draw(axes, bars, late)
     held = figures.counts.between(first, day_number(goal.baseline_last))
     if len(held) >= 28:
-        mean = float(held.mean()) * 7 * bars.weeks
+        mean = tell.step(float(held.mean()) * 7 * bars.weeks)
         axes.hlines(mean, _x(goal.baseline_first), _x(bars.starts[-1]) + 7 * bars.weeks, color=_INK, ls="--", lw=1.1)
     days = (goal.target_last - goal.target_first).days + 1
     if not np.isnan(s.goal_count):
-        per_bar = s.goal_count / days * 7 * bars.weeks
+        per_bar = tell.step(s.goal_count / days * 7 * bars.weeks)
         end = max(_x(bars.starts[-1]) + 7 * bars.weeks, _x(goal.target_first) + 56)
         axes.hlines(per_bar, _x(goal.target_first), end, color=_INK, ls=":", lw=2.0)
     unit = say(tell.language, "unit", goal_kind(figures.priority))
@@ -74,7 +74,7 @@ def draw_action(figures: ActionFigures, name: str, tell: Teller) -> Picture | No
     if figures.others is not None:
         mine, theirs = (float(c.between(first, begins - 1).sum()) for c in (figures.counts, figures.others))
         if theirs > 0:
-            sums = [figures.others.between(d, d + 7 * bars.weeks - 1).sum() for d in map(day_number, bars.starts)]
+            sums = [tell.step(float(figures.others.between(d, d + 7 * bars.weeks - 1).sum())) for d in map(day_number, bars.starts)]
             middle = [_x(day) + 3.5 * bars.weeks for day in bars.starts]
             axes.plot(middle, np.array(sums) * mine / theirs, color=_INK, lw=1.2)
     axes.axvline(_x(figures.action.begins), color=_INK, lw=1.4)
@@ -93,7 +93,8 @@ def _bars(counts: Daily, first: int, through: int, tell: Teller) -> _Bars | None
         begin = through - n * length + 1
         sums = counts.between(begin, through).reshape(n, length).sum(1)
         if not tell.hides(*sums.tolist()):
-            return _Bars([date_of(begin + i * length) for i in range(n)], np.asarray(sums, dtype=np.float64), weeks)
+            shown = np.array([tell.step(float(n_)) for n_ in sums])
+            return _Bars([date_of(begin + i * length) for i in range(n)], shown, weeks)
     return None
 
 

@@ -29,6 +29,7 @@ from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.forgetting import Forgetting, daily, last_run, refuse_before
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
 from earlywarning.runtimes.replaying import items_again
@@ -56,6 +57,7 @@ class Service:
         self._dispatching = DispatchLoop(lambda: [self.sending.dispatch], self.answering.one_at_a_time)
         contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
         self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
+        self.forgetting = Forgetting(store, metrics)
         self.ready = self._behind = False
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
         self._writing = threading.RLock()
@@ -126,6 +128,12 @@ class Service:
         opened = [day_number(day) for day in self.store.opening_days(municipality)]
         verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
         engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+        self._refuse_forgotten(engine)
+
+    def _refuse_forgotten(self, engine: Engine) -> None:
+        forgot = last_run(self.store, engine.register.municipality)
+        if forgot is not None:
+            refuse_before(engine, day_number(forgot.kept_from["events"]))
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -230,6 +238,16 @@ class Service:
             self._show_standing()
         self._tell(changes.history)
 
+    def forget(self, now: datetime) -> None:
+        """Forget what the settings' retention has ended for, once a local day; the engine is then made anew from what is left."""
+        with self._writing, self.answering.one_at_a_time:
+            self._catch_up()
+            forgot = daily(self.forgetting, self.settings, now)
+            if forgot is not None and forgot.engine_changed:
+                self._fell_behind()
+            elif forgot is not None:
+                self._refuse_forgotten(self.engine)
+
     def reload(self, settings: Settings) -> None:
         """Put new settings in force and keep their version. Raises what `open` raises; the old ones then stay."""
         now = datetime.now(UTC)
@@ -241,6 +259,7 @@ class Service:
                 self.engine = engine
             else:
                 self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
+                self._refuse_forgotten(self.engine)
             self.sending = sending_of(self.store, settings, self.register, self.tree)
             self.settings = settings
             self._delivery.configure(settings.channels)
@@ -303,9 +322,11 @@ class Service:
                 untidy = False
             if None in waiting:
                 return
-            if self.settings.service.clock == "wall" and time.monotonic() - looked > _TICK:
+            if time.monotonic() - looked > _TICK:
                 looked = time.monotonic()
-                self._tick()
+                if self.settings.service.clock == "wall":
+                    self._tick()
+                self.forget(datetime.now(UTC))
 
     def _answer(self, batch: Sequence[tuple[Supply, Future[list[ItemResult]]]]) -> None:
         try:

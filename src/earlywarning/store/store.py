@@ -1,5 +1,6 @@
 """Keeps what the engine changes, in one transaction, on SQLite or PostgreSQL; and reads it back."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -230,6 +231,23 @@ class Store:
             with self._engine.connect() as c:
                 c.rollback()
                 c.connection.cursor().execute("pragma wal_checkpoint(passive)")
+
+    @property
+    def dialect(self) -> str:
+        """sqlite, or postgresql."""
+        return self._engine.dialect.name
+
+    def maintain(self, statement: str) -> Sequence[Any]:
+        """Run a statement outside of any transaction; returns its first row. Raises StoreError."""
+        try:
+            with self._one_at_a_time, self._engine.connect() as c:
+                if self.dialect != "sqlite":
+                    c.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
+                    return ()
+                c.rollback()
+                return c.connection.cursor().execute(statement).fetchone() or ()
+        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            raise StoreError(advice(self._shown, error)) from error
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
