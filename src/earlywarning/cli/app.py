@@ -1,7 +1,7 @@
 """The command line's entry: sub-commands, and errors in words for the person who must act."""
 
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -251,6 +251,19 @@ def quality(
     from earlywarning.cli.showing import show_quality  # noqa: PLC0415  # a command loads only what it needs
 
     show_quality(settings, since, until, limit, format, language)
+
+
+@app.command(group=_OPERATOR)
+def documents(
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder for the files.")],
+    settings: SettingsFile = None,
+    language: LanguageOption = None,
+) -> None:
+    """Impact assessment, record of processing, method card, algorithm register, evidence under law 2023:196: as things are now."""
+    from earlywarning.cli.documents import write_documents  # noqa: PLC0415  # a command loads only what it needs
+
+    write_documents(settings, out, language, datetime.now(UTC))
 
 
 @letters_app.default
