@@ -156,6 +156,31 @@ def test_what_only_a_person_can_say_is_left_open(made: dict[str, Document]) -> N
     assert "Testby" in made["impact"].title
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_settings_that_weaken_a_rule_are_told_and_not_smoothed_over(settings: Settings, language: Language) -> None:
+    text = settings.text.replace("min_years = 1\n", 'min_years = 1\norigins = ["reported", "discovered"]\n')
+    weak = parse_settings(text + "[disclosure]\nleast_count = 0\n", file="x", folder=settings.folder)
+    with Store.open(settings.store_url) as store:
+        usual, other = (make_documents(gather(s, store, MADE.date()), language).values() for s in (settings, weak))
+    note = {"sv": "OBS: ", "en": "NOTE: "}[language]
+    for before, after in zip(usual, other, strict=True):
+        assert note not in said(before)
+        weakened = any(name in str(texts(language)[k]["blocks"]) for k in KINDS for name in ("{origin_rule}",)
+                       if texts(language)[k]["file"] in file_of(before, language))  # fmt: skip
+        assert (note in said(after)) == weakened
+    assert note + {"sv": "små tal", "en": "small counts"}[language] in said(make_documents_of(weak, language, "impact"))
+
+
+def file_of(document: Document, language: Language) -> list[str]:
+    told = texts(language)
+    return [told[k]["file"] for k in KINDS if told[k]["title"].split(":")[0] == document.title.split(":")[0]]
+
+
+def make_documents_of(settings: Settings, language: Language, kind: str) -> Document:
+    with Store.open(settings.store_url) as store:
+        return make_documents(gather(settings, store, MADE.date()), language)[texts(language)[kind]["file"]]
+
+
 def test_words_of_the_field_are_kept_to(made: dict[str, Document]) -> None:
     card = said(made["card"]).casefold()
     assert "never that there is more crime" in card or "aldrig att brotten är fler" in card

@@ -63,16 +63,20 @@ def _values(facts: Facts, words: Mapping[str, str]) -> dict[str, object]:
     alerts, assessed = sum(y.alerts for y in facts.years), sum(y.assessed for y in facts.years)
     confirmed = sum(y.confirmed for y in facts.years)
 
+    least, origins = s.disclosure.least_count, ", ".join(d.origins)
+    rule = words["origin_rule_on" if d.origins == ["reported"] else "origin_rule_off"].format(origins=origins)
+    small = words["small_on" if least > 1 else "small_off"].format(most=least - 1, least=least)
+
     def day(when: date | None) -> str:
         return when.isoformat() if when else words["none"]
 
     return {
         **facts.retention,
         "name": s.municipality.name, "version": s.version, "mode": s.access.mode, "session_hours": s.access.session_hours,
-        "kinds": ", ".join(d.kinds), "origins": ", ".join(d.origins), "years": d.years, "min_years": d.min_years,
+        "kinds": ", ".join(d.kinds), "origin_rule": rule, "small_cells": small, "years": d.years, "min_years": d.min_years,
         "windows": ", ".join(map(str, sorted(d.windows))), "budget": f"{s.alerts.false_alarms_per_week:g}",
-        "mixture": s.budget.mixture, "least": s.disclosure.least_count, "most": max(s.disclosure.least_count - 1, 0),
-        "first_event": day(facts.first_event), "last_event": day(facts.last_event), "events": facts.events,
+        "mixture": s.budget.mixture, "first_event": day(facts.first_event), "last_event": day(facts.last_event),
+        "events": facts.events,
         "alerts": alerts, "assessed": assessed, "confirmed": confirmed,
         "precision": f"{confirmed / assessed:.0%}" if assessed else words["none"],
         "precision_level": f"{s.answers.precision_level:.0%}",

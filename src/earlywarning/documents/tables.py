@@ -26,7 +26,7 @@ def kept_for(field_or_group: Field | Group, facts: Facts, words: Mapping[str, st
     keep = field_or_group.keep
     if keep in WITHOUT_MONTHS:
         return words[keep].format(n=facts.settings.access.session_hours)
-    return words["months"].format(n=facts.retention[keep])
+    return words.get(keep, words["months"]).format(n=facts.retention[keep])
 
 
 def _said(of: object, name: str, language: Language) -> str:
@@ -60,7 +60,7 @@ def _retention(facts: Facts, words: Mapping[str, str], language: Language) -> Ta
     rows = []
     for key, months in facts.retention.items():
         what = list(dict.fromkeys(_said(g, "name", language) for g in inventory() for f in g.fields if key in (g.keep, f.keep)))
-        rows.append([f"retention.{key}", words["months"].format(n=months), "; ".join(what)])
+        rows.append([f"retention.{key}", words.get(key, words["months"]).format(n=months), "; ".join(what)])
     return ["key", "keep", "what"], rows
 
 
