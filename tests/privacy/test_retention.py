@@ -21,9 +21,11 @@ from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.embedded import Service
 from earlywarning.runtimes.forgetting import Forgetting, daily, last_run, months_of
 from earlywarning.runtimes.forgetting import first_day_kept as first_day
+from earlywarning.runtimes.kafka.desk import Desk
 from earlywarning.runtimes.kafka.journal import Journal
 from earlywarning.runtimes.kafka.municipality import Municipality, Step
-from earlywarning.settings import SettingsError, load_settings, parse_settings
+from earlywarning.runtimes.sending import sending_of
+from earlywarning.settings import ClusterSettings, SettingsError, load_settings, parse_settings
 from earlywarning.settings_retention import Retention, months_needed
 from earlywarning.store import Store
 from earlywarning.store import tables as t
@@ -32,7 +34,7 @@ from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.forgetting import KINDS
 from earlywarning.store.mutes import Mutes
 from earlywarning.store.outbox import Outbox
-from tests.core.town import BEGIN, CODE, NOW, engine, event, feed, history, merged, surge
+from tests.core.town import BEGIN, CODE, NOW, engine, event, feed, history, merged, register, surge, tree
 from tests.runtimes.test_embedded import supply
 from tests.runtimes.test_municipality import _Log, _messages
 from tests.store.conftest import _alert, _changes
@@ -236,6 +238,35 @@ def test_a_run_is_noted_counted_and_not_repeated_the_same_day(tmp_path: Path) ->
         assert metrics.registry.get_sample_value("earlywarning_retention_run_timestamp_seconds") == at.timestamp()
         # A shorter retention is in force at once, not tomorrow.
         assert daily(forgetting, town(tmp_path, more="[retention]\ndead_letters_months = 1\n"), at) is not None
+
+
+def test_an_account_without_a_password_stays_where_people_come_in_by_a_provider(tmp_path: Path) -> None:
+    plain = town(tmp_path)
+    access = msgspec.structs.replace(plain.access, oidc_issuer="https://id.example.se")
+    with Store.open(plain.store_url, writer=True) as store:
+        one_of_everything(store, plain)
+        run(store, msgspec.structs.replace(plain, access=access), months_later(5))
+        assert [a.name for a in Accounts(store, CODE).every()] == ["account-name"]
+        run(store, plain, months_later(5) + timedelta(days=1))
+        assert Accounts(store, CODE).every() == []
+
+
+def test_the_desk_forgets_for_each_municipality_and_what_belongs_to_none(tmp_path: Path) -> None:
+    settings = town(tmp_path)
+    with Store.open(settings.store_url, writer=True) as store:
+        one_of_everything(store, settings)
+        stray = DeadLetter(received_at=KEPT, municipality="9999", way="kafka:x/0", position=1, field="f", rule="r", problem="p")
+        store.commit(None, [stray])
+        desk = Desk(ClusterSettings(), store, Metrics())
+        wall = msgspec.structs.replace(settings, service=msgspec.structs.replace(settings.service, clock="wall"))
+        desk.sending[CODE] = sending_of(store, wall, register(), tree())
+        desk.forget(KEPT + timedelta(days=1))
+        assert store.page_span(CODE) is not None
+        assert len(store.dead_letters(state=None)) == 2
+        desk.forget(months_later(100))
+        assert store.page_span(CODE) is None
+        assert store.dead_letters(state=None) == []
+        assert store.settings_versions()
 
 
 # ---- events: nothing looks different afterwards -----------------------------------------------------------------------

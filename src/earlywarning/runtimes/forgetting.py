@@ -105,7 +105,8 @@ class Forgetting:
         rows: dict[str, int] = {}
         # Sessions end by their length at the latest, by the real clock also where events have one of their own.
         ended = now - timedelta(hours=settings.access.session_hours)
-        also = [forget(self._store, code, before, ended, {settings.version, *in_force}, rows)]
+        by_provider = bool(settings.access.oidc_issuer)
+        also = [forget(self._store, code, before, ended, {settings.version, *in_force}, rows, by_provider=by_provider)]
         made = Forgot(on=today, at=now, kept_from=before, rows=rows)
 
         def note(c: Connection) -> None:  # when all else is done, so that it says how much that was

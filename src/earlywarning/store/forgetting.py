@@ -28,12 +28,15 @@ def forget(
     sessions_before: datetime,
     in_force: Collection[str],
     said: dict[str, int],
+    *,
+    by_provider: bool = False,
 ) -> Callable[[sa.Connection], None]:
     """What `Store.commit` writes to forget.
 
     before: by events, alerts, names, messages, dead-letters, accounts, versions: what is older than that local day goes.
     An alert that is open stays, and so does one whose days are still in a baseline: its casework says what was explained.
-    in_force: versions of settings that stay whatever their age. said: filled with how many rows of each of KINDS went.
+    in_force: versions of settings that stay whatever their age. by_provider: people may come in without a password of ours, so that
+    an account that has none may be in use. said: filled with how many rows of each of KINDS went.
     """
     events, alerts = before["events"], min(before["alerts"], before["events"])
     names, versions = _moment(before["names"]), _moment(before["versions"])
@@ -60,7 +63,7 @@ def forget(
         gone("messages", t.outbox.delete().where(*aged, o.alert_id.not_in(still_open)))
         aged_letters = (d.municipality == municipality, d.received_at < _moment(before["dead-letters"]))
         gone("dead-letters", t.dead_letters.delete().where(*aged_letters))
-        people = _people(municipality, _moment(before["accounts"]), sessions_before)
+        people = _people(municipality, _moment(before["accounts"]), sessions_before, by_provider=by_provider)
         for what, statement in [*people, *_versions(municipality, names, versions, in_force)]:
             gone(what, statement)
 
@@ -98,10 +101,13 @@ def _blank_casework(c: sa.Connection, municipality: str, before: datetime) -> in
     return blank
 
 
-def _people(municipality: str, before: datetime, sessions_before: datetime) -> list[tuple[str, sa.Delete | sa.Update]]:
+def _people(
+    municipality: str, before: datetime, sessions_before: datetime, *, by_provider: bool
+) -> list[tuple[str, sa.Delete | sa.Update]]:
     a, s, k = t.accounts.c, t.sessions.c, t.tokens.c
     unused = sa.and_(a.password_hash.is_(None), a.set_up_until.is_not(None), a.set_up_until < before)
-    ended = sa.or_(sa.and_(a.disabled_at.is_not(None), a.disabled_at < before), unused)
+    disabled = sa.and_(a.disabled_at.is_not(None), a.disabled_at < before)
+    ended = disabled if by_provider else sa.or_(disabled, unused)
     return [
         ("sessions", t.sessions.delete().where(s.municipality == municipality, s.begun_at < sessions_before)),
         ("accounts", t.accounts.delete().where(a.municipality == municipality, ended)),
