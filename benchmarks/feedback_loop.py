@@ -38,9 +38,13 @@ def interval(values: np.ndarray, rng: np.random.Generator) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=20)
-    seeds = range(1, parser.parse_args().seeds + 1)
+    parser.add_argument("--days", type=int, default=364, help="judged days")
+    asked = parser.parse_args()
+    seeds = range(1, asked.seeds + 1)
     rng, begun = np.random.default_rng(0), time.perf_counter()
-    lived: dict[str, list[Lived]] = {name: [live(world, seed) for seed in seeds] for name, world in WORLDS.items()}
+    lived: dict[str, list[Lived]] = {
+        name: [live(world._replace(days=asked.days), seed) for seed in seeds] for name, world in WORLDS.items()
+    }
     print("| world |", " | ".join(FIGURES), "|")
     print("| --- |", " | ".join("---" for _ in FIGURES), "|")
     for name, worlds in lived.items():
