@@ -150,12 +150,18 @@ class Metrics:
         self.breaker = Gauge(
             "earlywarning_channel_breaker", "1 for the state a channel's breaker is in.", ["channel", "state"], registry=own
         )
+        self.forgotten = Counter(
+            "earlywarning_forgotten", "Rows forgotten since they were kept long enough.", ["what"], registry=own
+        )
+        self.retention_run = Gauge(
+            "earlywarning_retention_run_timestamp_seconds", "When retention was last enforced.", registry=own
+        )
         self.polls = Counter("earlywarning_police_feed_polls", "Polls of the police's public feed.", ["status"], registry=own)
         # From the beginning: the first change of a series that was not there before is none to Prometheus.
         for tendency in TENDENCIES:
             for change in CHANGES:
                 self.alert_changes.labels(tendency, change)
-        for what in ("batch", "day"):
+        for what in ("batch", "day", "retention"):
             self.failures.labels(what)
 
     def say_what_runs(self, runtime: str, clock: str) -> None:

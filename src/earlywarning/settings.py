@@ -12,6 +12,7 @@ from earlywarning.settings_access import Access
 from earlywarning.settings_answers import Answers
 from earlywarning.settings_channels import AnyChannel, read_channels
 from earlywarning.settings_disclosure import Disclosure
+from earlywarning.settings_retention import Retention, retention_problems
 from earlywarning.settings_routing import Meeting, Recipient, Reporter, Routing, routing_problems
 from earlywarning.settings_sections import (
     Alerts,
@@ -56,6 +57,7 @@ __all__ = [
     "Municipality",
     "PoliceFeed",
     "Registers",
+    "Retention",
     "Service",
     "Settings",
     "SettingsError",
@@ -101,6 +103,7 @@ class Settings(Section, frozen=True, kw_only=True):
     reporters: dict[str, Reporter] = msgspec.field(default_factory=dict)
     channels: dict[str, AnyChannel] = msgspec.field(default_factory=dict)
     disclosure: Disclosure = Disclosure()
+    retention: Retention = Retention()
     text: str = ""
     folder: Path = Path()
 
@@ -159,6 +162,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "meeting": Meeting,
     "routing": Routing,
     "disclosure": Disclosure,
+    "retention": Retention,
 }
 _NAMED: dict[str, type[Section]] = {"recipients": Recipient, "reporters": Reporter}
 
@@ -254,6 +258,7 @@ def _checked(document: dict[str, Any], text: str, file: str, folder: Path) -> Se
             problems.append(f"{name}: there is no such section; sections are {', '.join(known)}")
     recipients, reporters = parts.get("recipients", {}), parts.get("reporters", {})
     problems += routing_problems(recipients, reporters, parts.get("channels"), document.get("recipients") or ())
+    problems += retention_problems(parts.get("retention", Retention()), parts.get("detection", Detection()))
     if problems:
         raise SettingsError(problems, file)
     return Settings(**parts, text=text, folder=folder)

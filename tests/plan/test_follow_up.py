@@ -159,7 +159,7 @@ WANTED: dict[Language, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_page_and_pdf_say_all_of_it(figures: FollowUp, language: Language) -> None:
-    document = follow_up_document(figures, Teller(NAMES, language, 5))
+    document = follow_up_document(figures, Teller(NAMES, language, 1))
     page, pdf = html_page(document), pdf_bytes(document, NOW)
     said = re.sub(r"<[^>]+>", " ", page).replace("&#39;", "'").replace("\xa0", " ")
     on_paper = _text(pdf)

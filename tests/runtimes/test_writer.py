@@ -1,6 +1,5 @@
 """The writer of the embedded service: a sender that hangs up does not end it, and when it ends nobody waits in vain."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event

@@ -68,12 +68,7 @@ def make_briefing(
     """
     week = parse_week(week) if isinstance(week, str) else week
     names = names or Names.from_registers(register, tree)
-    state = store.engine_state(register.municipality)
-    known_day = state[0] if state else week.last_day
-    if known_day < week.first_day:
-        raise BriefingError(
-            f"week {week} has not begun for this store: it holds what was known by {date_of(known_day)}; ask for a week up to then"
-        )
+    known_day = _known_day(store, register.municipality, week)
     least = settings.disclosure.least_count if audience == "outside" else 0
     if least == 1:
         least = 0  # there is no count between 0 and 1 to hide
@@ -132,6 +127,26 @@ def make_briefing(
         settings_version=settings.version,
         least_count=least,
     )
+
+
+def figures_of_week(
+    store: Store, settings: Settings, register: AreaRegister, tree: CategoryTree, calendar: LocalCalendar, week: Week,
+    least: int, day_kinds: DayCalendar | None = None,
+) -> Figures:  # fmt: skip
+    """A week's figures as they may be told where counts below `least` are hidden. Raises as `make_briefing` does."""
+    names, known_day = Names.from_registers(register, tree), _known_day(store, register.municipality, week)
+    language = settings.municipality.language
+    return _figures(store, settings, register, tree, calendar, week, known_day, names, language, least, day_kinds)
+
+
+def _known_day(store: Store, municipality: str, week: Week) -> int:
+    state = store.engine_state(municipality)
+    known_day = state[0] if state else week.last_day
+    if known_day < week.first_day:
+        raise BriefingError(
+            f"week {week} has not begun for this store: it holds what was known by {date_of(known_day)}; ask for a week up to then"
+        )
+    return known_day
 
 
 def _figures(

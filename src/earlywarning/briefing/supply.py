@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from earlywarning.briefing.record import SupplierRow
 from earlywarning.briefing.words import HIDDEN, hour_words, said_count, say, short_day, whole
 from earlywarning.core.calendar import date_of
 from earlywarning.core.data_notes import DataNote
+from earlywarning.core.disclosure import Cells, hidden_cells
 from earlywarning.core.week import WEEK, Compared
 from earlywarning.core.week_counts import SourceWeek, WeekCounts
 from earlywarning.locale import Language, Names, note_sentence
@@ -21,17 +23,21 @@ _UNTOLD = 0.02  # a share still missing that is not worth a person's attention
 def supplier_rows(sources: Sequence[SourceWeek], refused: Counter[str], language: Language, least: int) -> list[SupplierRow]:
     """Sources that sent anything lately or were refused something, silent ones first. least: of the disclosure rule."""
 
-    def number(n: int) -> str:
-        return HIDDEN if 0 < n < least else number_words(n, language, 0)
+    received = _hidden([s.received for s in sources], least)
+    places = sorted({s.source for s in sources} | set(refused))
+    refusals = dict(zip(places, _hidden([refused.get(place, 0) for place in places], least), strict=True))
+
+    def number(n: int, hidden: bool) -> str:
+        return HIDDEN if hidden else number_words(n, language, 0)
 
     rows = []
-    for s in sources:
+    for s, hidden in zip(sources, received, strict=True):
         silent = s.silent_since >= 0
         rows.append(
             SupplierRow(
                 source=s.source,
-                received=number(s.received),
-                usual=HIDDEN if 0 < round(s.usual) < least else whole(s.usual, language),
+                received=number(s.received, hidden),
+                usual=HIDDEN if hidden or 0 < round(s.usual) < least else whole(s.usual, language),
                 lateness=say(language, "text", "lateness_none")
                 if np.isnan(s.median_hours)
                 else say(
@@ -41,7 +47,7 @@ def supplier_rows(sources: Sequence[SourceWeek], refused: Counter[str], language
                     median=hour_words(s.median_hours, language),
                     slow=hour_words(s.slow_hours, language),
                 ),
-                rejected=number(refused.get(s.source, 0)),
+                rejected=number(refused.get(s.source, 0), refusals[s.source]),
                 note=say(language, "text", "silent", day=short_day(date_of(s.silent_since), language)) if silent else "",
                 warn=silent,
             )
@@ -51,8 +57,17 @@ def supplier_rows(sources: Sequence[SourceWeek], refused: Counter[str], language
         if source not in known:
             told = source or say(language, "text", "rejected_unknown")
             nothing = number_words(0, language, 0)
-            rows.append(SupplierRow(source=told, received=nothing, usual="–", lateness="–", rejected=number(n), note=""))
+            rows.append(
+                SupplierRow(source=told, received=nothing, usual="–", lateness="–", rejected=number(n, refusals[source]), note="")
+            )
     return sorted(rows, key=lambda r: not r.warn)
+
+
+def _hidden(counts: Sequence[int], least: int) -> list[bool]:
+    """Which counts of sources are hidden, when their sum may be known: small ones, and what would give one away."""
+    values = np.array([*counts, sum(counts)], dtype=np.float64)
+    made_of = csr_array(np.vstack([np.eye(len(counts)), np.ones(len(counts))]))
+    return hidden_cells(Cells(values, made_of), least)[: len(counts)].tolist() if counts else []
 
 
 def missing_share(known: WeekCounts, compared: Compared | None) -> float:

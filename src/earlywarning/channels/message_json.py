@@ -1,6 +1,6 @@
 """A message as versioned JSON, for webhooks and Kafka, and the JSON Schema of it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -11,6 +11,28 @@ from earlywarning.core.outgoing import AlertContent, BriefingContent, DigestCont
 
 FORMAT: Literal[1] = 1
 _URN = "urn:earlywarning:schema:message:1"
+
+
+class LedToWords(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert that a reporter's events counted in: where and what, and what became of it. No counts."""
+
+    alert_id: str
+    areas: tuple[str, ...]
+    categories: tuple[str, ...]
+    opened_on: date
+    stage: str
+    measures: list[str]
+
+
+class ReporterWords(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events of a reporter came in, and what they led to."""
+
+    source: str
+    first_day: date
+    last_day: date
+    accepted: int
+    rejected: int
+    led_to: list[LedToWords] = []
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,7 +54,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: list[str]
     alert: AlertContent | None = None
     digest: DigestContent | None = None
-    reporter: ReporterContent | None = None
+    reporter: ReporterWords | None = None
     briefing: BriefingContent | None = None
     test: TestContent | None = None
 
@@ -51,7 +73,7 @@ def message_json(letter: Letter) -> bytes:
         case DigestContent():
             data["digest"] = msgspec.structs.replace(content, alerts=[_without_actor(a) for a in content.alerts])
         case ReporterContent():
-            data["reporter"] = content
+            data["reporter"] = _outside(content)
         case BriefingContent():
             data["briefing"] = content
         case TestContent():
@@ -61,6 +83,21 @@ def message_json(letter: Letter) -> bytes:
             format=FORMAT, key=m.key, type=kind, kind=m.kind, municipality=m.municipality, recipient=m.recipient,
             language=m.language, timestamp=m.created_at, subject=letter.subject, words=told, **data,
         )
+    )  # fmt: skip
+
+
+def _outside(content: ReporterContent) -> ReporterWords:
+    """What a reporter may know: reporters stand outside the group, so they are told no counts but of their own."""
+    led_to = [
+        LedToWords(
+            alert_id=led.alert.alert_id, areas=led.alert.areas, categories=led.alert.categories, opened_on=led.alert.opened_on,
+            stage=led.stage, measures=led.measures,
+        )
+        for led in content.led_to
+    ]  # fmt: skip
+    return ReporterWords(
+        source=content.source, first_day=content.first_day, last_day=content.last_day, accepted=content.accepted,
+        rejected=content.rejected, led_to=led_to,
     )  # fmt: skip
 
 

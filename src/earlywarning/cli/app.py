@@ -1,7 +1,7 @@
 """The command line's entry: sub-commands, and errors in words for the person who must act."""
 
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,16 +33,11 @@ letters_app = App(name="dead-letters", help="Refused events: list them, and repl
 topics_app = App(name="topics", help="The topics of the service on Kafka: make and check them.", group=_OPERATOR)
 channels_app = App(name="channels", help="Where messages go: list the channels, and test one.", group=_OPERATOR)
 outbox_app = App(name="outbox", help="Messages on their way: list them, and have those given up tried again.", group=_OPERATOR)
-app.command(channels_app)
-app.command(outbox_app)
-app.command(settings_app)
-app.command(letters_app)
-app.command(topics_app)
+for named in (channels_app, outbox_app, settings_app, letters_app, topics_app, accounts_app, tokens_app):
+    app.command(named)
 settings_app.command(draft_app)
 settings_app.command(versions)
 settings_app.command(back)
-app.command(accounts_app)
-app.command(tokens_app)
 accounts_app.group = tokens_app.group = (_OPERATOR,)
 app.command(model_app)
 for command in (answer, learning, briefing, tune):
@@ -229,10 +224,22 @@ def counts(
     window: Annotated[int, Parameter(help="Days: the count of the window ending on each day.")] = 1,
     by_origin: Annotated[bool, Parameter(negative="")] = False,
     zeros: Annotated[bool, Parameter(negative="", help="Also rows with a count of zero.")] = False,
+    outside: Annotated[
+        bool, Parameter(negative="", help="To be handed on: whole weeks, small counts hidden ([disclosure]).")
+    ] = False,
     format: Literal["table", "csv", "json", "parquet"] = "table",  # the option's name
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="File to write to.")] = None,
 ) -> None:
-    """Counts of any selection by local day or rolling window; without --first the last 28 days."""
+    """Counts of any selection by local day or rolling window; without --first the last 28 days.
+
+    With --outside the weeks from --first to --last, of each area and of each group of categories, for readers outside the group.
+    """
+    if outside:
+        from earlywarning.cli.handing_on import hand_on_counts  # noqa: PLC0415  # a command loads only what it needs
+
+        chosen = bool(area or category or kind or origin or by_origin or zeros or window != 1)
+        hand_on_counts(settings, first, last, "csv" if format == "table" else format, out, chosen=chosen)
+        return
     from earlywarning.cli.showing import show_counts  # noqa: PLC0415  # a command loads only what it needs
 
     show_counts(settings, first, last, area, category, kind, origin, window, by_origin, zeros, format, out)
@@ -252,6 +259,19 @@ def quality(
     from earlywarning.cli.showing import show_quality  # noqa: PLC0415  # a command loads only what it needs
 
     show_quality(settings, since, until, limit, format, language)
+
+
+@app.command(group=_OPERATOR)
+def documents(
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder for the files.")],
+    settings: SettingsFile = None,
+    language: LanguageOption = None,
+) -> None:
+    """Impact assessment, record of processing, method card, algorithm register, evidence under law 2023:196: as things are now."""
+    from earlywarning.cli.documents import write_documents  # noqa: PLC0415  # a command loads only what it needs
+
+    write_documents(settings, out, language, datetime.now(UTC))
 
 
 @letters_app.default

@@ -78,7 +78,9 @@ def follow_up(
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder for page and PDF.")],
     settings: SettingsFile = None,
     language: LanguageOption = None,
-    smallest: Annotated[int, Parameter(help="Counts below this are not shown; 1 shows all (inside the group).")] = 5,
+    smallest: Annotated[
+        int | None, Parameter(help="Counts below this are not shown (default: disclosure.least_count); 1 shows all, for the group.")
+    ] = None,
 ) -> None:
     """The yearly follow-up as HTML page and tagged PDF; without --language in both languages."""
     from earlywarning.cli.planning import write_follow_up  # noqa: PLC0415  # a command loads only what it needs

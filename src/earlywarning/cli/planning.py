@@ -172,7 +172,7 @@ def export_plan(settings_file: Path | None, number: int | None, out: Path) -> No
 
 
 def write_follow_up(
-    settings_file: Path | None, year: int, out: Path, wanted: Language | None, smallest: int, now: datetime
+    settings_file: Path | None, year: int, out: Path, wanted: Language | None, smallest: int | None, now: datetime
 ) -> None:
     """Page and PDF of a year."""
     from earlywarning.plan.document import follow_up_document  # noqa: PLC0415  # pictures take a second to load
@@ -186,9 +186,10 @@ def write_follow_up(
         raise OperatorError(f"no action plan covers the year {year}; import one whose first_day and last_day do")
     out.mkdir(parents=True, exist_ok=True)
     names = Names.from_registers(here.register, here.tree)
+    least = here.settings.disclosure.least_count if smallest is None else smallest
     languages: tuple[Language, ...] = (wanted,) if wanted else ("sv", "en")
     for language in languages:
-        document = follow_up_document(figures, Teller(names, language, max(smallest, 1)))
+        document = follow_up_document(figures, Teller(names, language, max(least, 1)))
         stem = out / f"follow-up-{year}-{language}"
         stem.with_suffix(".html").write_text(html_page(document), encoding="utf-8")
         stem.with_suffix(".pdf").write_bytes(pdf_bytes(document, now))

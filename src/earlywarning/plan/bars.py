@@ -37,12 +37,14 @@ def action_bars(figures: ActionFigures, tell: Teller) -> Bars | None:
     return bars_between(figures.counts, first, day_number(figures.through), tell)
 
 
-def priority_levels(figures: PriorityFigures, bars: Bars) -> tuple[float, float]:
-    """Events per bar in the baseline period and at the goal; nan with less than four weeks of a baseline, or no goal known."""
+def priority_levels(figures: PriorityFigures, bars: Bars, tell: Teller) -> tuple[float, float]:
+    """Events per bar in the baseline period and at the goal, as they may be told; nan with less than four weeks of a baseline,
+    or no goal known."""
     goal, days = figures.priority.goal, 7 * bars.weeks
     held = figures.counts.between(day_number(goal.baseline_first), day_number(goal.baseline_last))
     base = float(held.mean()) * days if len(held) >= 28 else float("nan")
-    return base, figures.standing.goal_count / ((goal.target_last - goal.target_first).days + 1) * days
+    aim = figures.standing.goal_count / ((goal.target_last - goal.target_first).days + 1) * days
+    return tell.step(base), tell.step(aim)
 
 
 def bars_between(counts: Daily, first: int, through: int, tell: Teller) -> Bars | None:
@@ -55,5 +57,6 @@ def bars_between(counts: Daily, first: int, through: int, tell: Teller) -> Bars 
         begin = through - n * length + 1
         sums = counts.between(begin, through).reshape(n, length).sum(1)
         if not tell.hides(*sums.tolist()):
-            return Bars([date_of(begin + i * length) for i in range(n)], np.asarray(sums, dtype=np.float64), weeks)
+            shown = np.array([tell.step(float(s)) for s in sums])
+            return Bars([date_of(begin + i * length) for i in range(n)], shown, weeks)
     return None

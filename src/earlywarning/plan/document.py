@@ -13,11 +13,9 @@ from earlywarning.plan.record import ActionFigures, FollowUp, PriorityFigures, T
 from earlywarning.plan.words import (
     Teller,
     action_place,
-    change_words,
     disturbances,
     effect_sentences,
     goal_sentence,
-    interval_words,
     outcome_words,
     promise_sentence,
     say,
@@ -98,7 +96,7 @@ def _glance(figures: FollowUp, tell: Teller) -> Block:
         rows.append([
             in_words(p.priority, "name", tell.language),
             _capital(goal_sentence(p.priority.goal, goal_kind(p.priority), tell.language)),
-            f"{change_words(s.ratio, tell.language)} ({interval_words(s.low, s.high, tell.language)})" if known else "\N{EN DASH}",
+            f"{tell.change(s.ratio)} ({tell.interval(s.low, s.high)})" if known else "\N{EN DASH}",
             verdict_words(s, tell.language) if known or s.ratio != s.ratio else "\N{EN DASH}",
         ])  # fmt: skip
     return _table(tell, say(tell.language, "label", "at_a_glance"), ("priority", "goal", "now", "state"), rows)

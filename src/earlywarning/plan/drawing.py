@@ -36,7 +36,7 @@ def draw_priority(figures: PriorityFigures, name: str, tell: Teller) -> Picture 
     figure, axes = _canvas()
     late = [day >= goal.target_first for day in bars.starts]
     _draw(axes, bars, late)
-    base, aim = priority_levels(figures, bars)
+    base, aim = priority_levels(figures, bars, tell)
     after = _x(bars.starts[-1]) + 7 * bars.weeks
     if not np.isnan(base):
         axes.hlines(base, _x(goal.baseline_first), after, color=_INK, ls="--", lw=1.1)
@@ -61,7 +61,7 @@ def draw_action(figures: ActionFigures, name: str, tell: Teller) -> Picture | No
     if figures.others is not None:
         mine, theirs = (float(c.between(first, begins - 1).sum()) for c in (figures.counts, figures.others))
         if theirs > 0:
-            sums = [figures.others.between(d, d + 7 * bars.weeks - 1).sum() for d in map(day_number, bars.starts)]
+            sums = [tell.step(float(figures.others.between(d, d + 7 * bars.weeks - 1).sum())) for d in map(day_number, bars.starts)]
             middle = [_x(day) + 3.5 * bars.weeks for day in bars.starts]
             axes.plot(middle, np.array(sums) * mine / theirs, color=_INK, lw=1.2)
     axes.axvline(_x(figures.action.begins), color=_INK, lw=1.4)

@@ -2,6 +2,7 @@
 
 import base64
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -43,9 +44,14 @@ def pdf_bytes(document: Document, at: datetime) -> bytes:
 
 
 def _widths(block: Block) -> list[float]:
-    """Relative widths of columns: by what they hold, between a date's and four times that."""
-    columns = zip(block.header, *block.rows, strict=True)
-    return [float(min(max(max(len(c) for c in column) ** 0.75, 6.0), 24.0)) for column in columns]
+    """Relative widths of columns: by what they hold, between a date's and four times that, and room for the longest name."""
+
+    def width(column: Sequence[str]) -> float:
+        # A name with underscores is not broken: it would stand in the next column.
+        name = max((len(word) for cell in column for word in cell.split() if "_" in word), default=0)
+        return float(min(max(max(len(c) for c in column) ** 0.75, 6.0, 0.95 * name), 24.0))
+
+    return [width(column) for column in zip(block.header, *block.rows, strict=True)]
 
 
 def _template(name: str) -> str:

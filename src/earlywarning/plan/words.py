@@ -40,7 +40,11 @@ def say_counted(language: Language, section: str, key: str, n: int, /) -> str:
 
 
 class Teller(NamedTuple):
-    """How things are told: names of codes, language, and the smallest count that may be shown (1: all)."""
+    """How things are told: names of codes, language, and the smallest count that may be shown (1: all).
+
+    Where small counts are hidden, the others are told in steps of that size and changes in steps of five per cent: sums over
+    months would else give single weeks away to whoever has the weekly pictures as well.
+    """
 
     names: Names
     language: Language
@@ -54,13 +58,28 @@ class Teller(NamedTuple):
         """A count, or that it is too small to be shown."""
         if self.hides(count):
             return say(self.language, "text", "under", n=number_words(self.smallest, self.language, 0))
-        return number_words(count, self.language, 0)
+        return number_words(self.step(count), self.language, 0)
+
+    def step(self, count: float) -> float:
+        """A count as it may be told: as it is inside the group."""
+        return count if self.smallest <= 1 or math.isnan(count) else self.smallest * round(count / self.smallest)
+
+    def change(self, ratio: float) -> str:
+        """A ratio as a change."""
+        return change_words(self._coarse(ratio), self.language)
+
+    def interval(self, low: float, high: float) -> str:
+        """An interval of a ratio as two changes."""
+        return interval_words(self._coarse(low), self._coarse(high), self.language)
+
+    def _coarse(self, ratio: float) -> float:
+        return ratio if self.smallest <= 1 or not math.isfinite(ratio) else round(ratio * 20) / 20
 
     def counted(self, kind: str, count: float) -> str:
         """A count with its unit."""
         if self.hides(count):
             return f"{self.number(count)} {say(self.language, 'unit', kind)}"
-        return counted_text(self.language, kind, round(count), "unit")
+        return counted_text(self.language, kind, round(self.step(count)), "unit")
 
     def areas(self, codes: tuple[str, ...]) -> str:
         """Names of areas as a list."""
@@ -132,8 +151,8 @@ def standing_sentences(figures: PriorityFigures, tell: Teller) -> list[str]:
                 language,
                 "standing",
                 "level",
-                change=change_words(s.ratio, language),
-                interval=interval_words(s.low, s.high, language),
+                change=tell.change(s.ratio),
+                interval=tell.interval(s.low, s.high),
             )
         )
         if goal.change is None:
@@ -143,14 +162,14 @@ def standing_sentences(figures: PriorityFigures, tell: Teller) -> list[str]:
                     language,
                     "standing",
                     "count_level_finished" if s.finished else "count_level",
-                    **{k: number_words(v, language, 0) for k, v in count.items()},
+                    **{k: number_words(tell.step(v), language, 0) for k, v in count.items()},
                 )
             )
     said.append(verdict_sentence(s, kind, language))
     if s.met is not None and known and goal.change is None:
         said.append(say(language, "standing", "met" if s.met else "unmet"))
     if known and s.verdict == "cannot-be-said":
-        said.append(say(language, "standing", f"visible_{goal.direction}", change=change_words(s.visible, language)))
+        said.append(say(language, "standing", f"visible_{goal.direction}", change=tell.change(s.visible)))
     if known and s.dispersion >= 1.15:
         said.append(say(language, "standing", "spread", n=number_words(s.dispersion, language, 1)))
     return said
@@ -175,11 +194,11 @@ def effect_sentences(figures: ActionFigures, tell: Teller) -> list[str]:
     said = []
     hidden = tell.hides(*told.treated, *told.comparison)
     if not math.isnan(told.ratio) and not hidden:
-        level = {"change": change_words(told.ratio, language), "interval": interval_words(told.low, told.high, language)}
+        level = {"change": tell.change(told.ratio), "interval": tell.interval(told.low, told.high)}
         said.append(say(language, "effect", "level_comparison" if told.method == "comparison" else "level_own", **level))
     said.append(say(language, "standing", "hidden") if hidden else _verdict(told, unit, language))
     said += _around(figures, tell)
-    if not hidden:
+    if not hidden and tell.smallest <= 1:
         said += _simple(figures, unit, language)
     return said
 
@@ -205,7 +224,7 @@ def _around(figures: ActionFigures, tell: Teller) -> list[str]:
     areas = tell.areas(figures.action.buffer)
     if math.isnan(around.ratio) or tell.hides(*around.treated):
         return [say(language, "effect", "around_unknown", areas=areas)]
-    change, interval = change_words(around.ratio, language), interval_words(around.low, around.high, language)
+    change, interval = tell.change(around.ratio), tell.interval(around.low, around.high)
     level = say(language, "effect", "around", areas=areas, change=change, interval=interval)
     return [f"{level} {say(language, 'effect', f'around_{around.verdict}')}"]
 

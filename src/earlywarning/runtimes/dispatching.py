@@ -304,9 +304,12 @@ class DispatchLoop:
         answering: AbstractContextManager[object] | None = None,
         every: float = _EVERY,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        beside: Callable[[datetime], None] = lambda now: None,
     ) -> None:
-        """dispatches: those in force now. answering: see Dispatch.tick; must be one that can be held again and again."""
+        """dispatches: those in force now. answering: see Dispatch.tick; must be one that can be held again and again.
+        beside: what else is looked after each time; raises nothing."""
         self._dispatches, self._answering, self._every, self._clock = dispatches, answering, every, clock
+        self._beside = beside
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
@@ -328,4 +331,5 @@ class DispatchLoop:
                     dispatch.tick(self._clock(), self._answering)
                 except (StoreError, ValueError) as error:  # a damaged page or state must not stop the others' messages
                     log.error("what is due could not be sent", municipality=dispatch.municipality, problem=str(error))
+            self._beside(self._clock())
             self._stop.wait(self._every)

@@ -29,6 +29,7 @@ from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.forgetting import Forgetting, daily, refuse_forgotten
 from earlywarning.runtimes.keeping import Keeping, show
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
@@ -61,6 +62,7 @@ class Service:
         contents = contents_of(lambda code: self.sending if code == settings.municipality.code else None)
         self._delivery = Delivery(store, settings.channels, contents, metrics, kafka=self._kafka_options)
         self.keeping, self._steady = Keeping(), SteadyClock()
+        self.forgetting = Forgetting(store, metrics)
         self.ready = self._behind = False
         self.settings_file: Path | None = None
         self._shown: tuple[Engine, int | None, int | None, str] | None = None  # of which the standing is shown
@@ -142,6 +144,7 @@ class Service:
             engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
         except PageError as error:
             raise StoreError(str(error)) from error
+        refuse_forgotten(engine, self.store)
 
     # ---- events in ------------------------------------------------------------------------------------------------
 
@@ -251,6 +254,16 @@ class Service:
             self._show_standing()
         self._tell(changes.history)
 
+    def forget(self, now: datetime) -> None:
+        """Forget what the settings' retention has ended for, once a local day; the engine is then made anew from what is left."""
+        with self._writing, self.answering.one_at_a_time:
+            self._catch_up()
+            forgot = daily(self.forgetting, self.settings, now)
+            if forgot is not None and forgot.engine_changed:
+                self._fell_behind()
+            elif forgot is not None:
+                refuse_forgotten(self.engine, self.store)
+
     def put_in_force(self, rewrite: Rewrite, decision: Decision) -> int:
         """Put rewritten settings in force, and in their file. Raises DraftError, SettingsError, StoreError."""
         with self._writing:  # the watcher of the file waits as well, and finds nothing new
@@ -267,6 +280,7 @@ class Service:
                 self.engine = engine
             else:
                 self.engine.configure(engine_settings(settings, now, self.register, self.tree), day_calendar(settings))
+                refuse_forgotten(self.engine, self.store)
             self.sending = sending_of(self.store, settings, self.register, self.tree)
             self.settings = settings
             self._delivery.configure(settings.channels)
@@ -318,16 +332,14 @@ class Service:
         """Nothing waits: see whether a store that failed keeps again."""
         self.keeping.try_again(self.store)
 
-    def close_days(self, now: datetime) -> None:
-        """Close the days that are over by the wall clock, when it can be believed. Raises StoreError."""
-        if self._steady.believed(now, running()):
-            self.advance(now)
-        else:
+    def look_at_the_clock(self, now: datetime) -> None:
+        """Close the days that are over, and forget what is to be forgotten: when the clock can be believed. Raises StoreError."""
+        if not self._steady.believed(now, running()):
             self.metrics.failures.labels("clock").inc()
-
-    def by_the_wall_clock(self) -> bool:
-        """Whether days close by the wall clock, or only as events arrive."""
-        return self.settings.service.clock == "wall"
+            return
+        if self.settings.service.clock == "wall":
+            self.advance(now)
+        self.forget(now)
 
     def _changed(self, settings: Settings) -> None:
         try:

@@ -31,17 +31,14 @@ class Keeper(Protocol):
     def take(self, supplies: Sequence[Supply], now: datetime) -> list[Taken]:
         """Take supplies and keep what they change. Raises StoreError."""
 
-    def close_days(self, now: datetime) -> None:
-        """Close the days that are over, when the clock can be believed. Raises StoreError."""
+    def look_at_the_clock(self, now: datetime) -> None:
+        """What falls due by the clock: days that are over, retention that has ended. Raises StoreError."""
 
     def idle(self) -> None:
         """Nothing waits."""
 
     def tidy(self) -> None:
         """What can wait for an idle moment."""
-
-    def by_the_wall_clock(self) -> bool:
-        """Whether days close by the wall clock."""
 
 
 class WriterEnded(StoreError):
@@ -140,7 +137,7 @@ class Writer:
                 self._keeper.idle()
             if None in waiting:
                 return
-            if self._keeper.by_the_wall_clock() and time.monotonic() - looked > _TICK:
+            if time.monotonic() - looked > _TICK:
                 looked = time.monotonic()
                 self._tick()
 
@@ -168,7 +165,7 @@ class Writer:
 
     def _tick(self) -> None:
         try:
-            self._keeper.close_days(datetime.now(UTC))
+            self._keeper.look_at_the_clock(datetime.now(UTC))
         except StoreError as error:
             self._keeper.metrics.failures.labels("day").inc()
             log.error("the day could not be closed", problem=str(error))

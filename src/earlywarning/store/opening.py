@@ -64,6 +64,7 @@ def _sqlite(url: sa.URL, *, writer: bool) -> sa.Engine:
             cursor.execute("pragma wal_autocheckpoint=20000")
         cursor.execute("pragma synchronous=full")
         cursor.execute("pragma foreign_keys=on")
+        cursor.execute("pragma secure_delete=on")  # what is deleted is overwritten, not left on free pages
         cursor.close()
 
     @sa.event.listens_for(engine, "begin")

@@ -231,6 +231,23 @@ class Store:
                 c.rollback()
                 c.connection.cursor().execute("pragma wal_checkpoint(passive)")
 
+    @property
+    def dialect(self) -> str:
+        """sqlite, or postgresql."""
+        return self._engine.dialect.name
+
+    def maintain(self, statement: str) -> Sequence[Any]:
+        """Run a statement outside of any transaction; returns its first row. Raises StoreError."""
+        try:
+            with self._one_at_a_time, self._engine.connect() as c:
+                if self.dialect != "sqlite":
+                    c.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
+                    return ()
+                c.rollback()
+                return c.connection.cursor().execute(statement).fetchone() or ()
+        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            raise StoreError(advice(self._shown, error)) from error
+
     # ---- reading --------------------------------------------------------------------------------------------------
 
     def pages(self, municipality: str, first_day: int | None = None, last_day: int | None = None) -> Iterator[tuple[int, bytes]]:

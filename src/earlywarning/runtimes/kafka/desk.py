@@ -26,6 +26,7 @@ from earlywarning.monitoring import Metrics
 from earlywarning.monitoring_answers import AnswerMetrics
 from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.forgetting import Forgetting, daily
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
 from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
@@ -35,7 +36,7 @@ from earlywarning.runtimes.kafka.published import PublishedSettings
 from earlywarning.runtimes.kafka.topics import ALERTS, DEAD_LETTERS, FEEDBACK, SETTINGS, STATISTICS, topic_name, topic_problems
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.sending import Sending, contents_of, sending_of
-from earlywarning.settings import ClusterSettings
+from earlywarning.settings import ClusterSettings, Retention
 from earlywarning.store import Store, StoreError
 from earlywarning.store.settings_versions import SettingsVersions
 
@@ -114,7 +115,9 @@ class Desk:
         self.deciding = threading.Lock()  # one puts settings in force at a time
         self.answering = Answering(store)
         metrics.registry.register(AnswerMetrics(partial(answered, store)))
-        self._dispatching = DispatchLoop(lambda: [s.dispatch for s in list(self.sending.values())], self.answering.one_at_a_time)
+        self._dispatching = DispatchLoop(
+            lambda: [s.dispatch for s in list(self.sending.values())], self.answering.one_at_a_time, beside=self.forget
+        )
         # The desk's own channels: municipalities name them, and their secrets stand where the desk runs.
         self._delivery = Delivery(
             store,
@@ -123,6 +126,7 @@ class Desk:
             metrics,
             kafka=partial(client_options, cluster),
         )
+        self.forgetting = Forgetting(store, metrics)
         self._verdicts: queue.SimpleQueue[VerdictMessage] = queue.SimpleQueue()
         self._what = {topic_name(cluster.kafka, what): what for what in READ}
         self._producer: Producer | None = None
@@ -221,11 +225,13 @@ class Desk:
         gathered: dict[str, Gathered] = {}
         for message in messages:
             key = (message.key or b"").decode(errors="replace")
+            if not message.value:
+                continue  # a worker has forgotten a day: so does the desk, by its own retention
             try:
-                own = self._municipality(what, key, message.value or b"")
+                own = self._municipality(what, key, message.value)
                 if own not in gathered:
                     gathered[own] = Gathered(self._known(own))
-                gathered[own].take(what, key, message.value or b"")
+                gathered[own].take(what, key, message.value)
             except msgspec.DecodeError as error:
                 log.error(
                     "a message was passed over", topic=tp.topic, partition=tp.partition, offset=message.offset, problem=str(error)
@@ -310,6 +316,15 @@ class Desk:
                 self.published.refuse(code)
                 log.error("settings refused", municipality=code, problem=str(error))
         self.store.commit(None, source_state={_place(tp): str(max(kept, messages[-1].offset + 1))})
+
+    def forget(self, now: datetime) -> None:
+        """Forget what the municipalities' retention has ended for, each once a local day."""
+        every = [sending.settings for sending in list(self.sending.values())]
+        in_force = [s.version for s in every]
+        with self.answering.one_at_a_time:
+            ran = [daily(self.forgetting, s, now, in_force) for s in every]
+            if any(ran):
+                self.forgetting.strays([s.municipality.code for s in every], Retention().dead_letters_months, now)
 
     def show_state(self) -> None:
         """Bring the gauges up to date with the store, before someone reads the metrics."""

@@ -25,7 +25,7 @@ class JournalError(ValueError):
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True):
-    """A message that is sent once the journal with it is on the brokers. number rises by one."""
+    """A message that is sent once the journal with it is on the brokers. number rises by one. An empty value takes a key back."""
 
     number: int
     where: Where
@@ -41,7 +41,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Entry(msgspec.Struct, array_like=True):
-    """The journal's record. opened: days on which alerts about counts were opened; unsent: changed pages to be published."""
+    """The journal's record. opened: days on which alerts about counts were opened; unsent: changed pages to be published.
+
+    floor: first local day whose events are kept; those of earlier days were forgotten."""
 
     format: int = FORMAT
     positions: dict[str, Position] = {}
@@ -52,6 +54,7 @@ class Entry(msgspec.Struct, array_like=True):
     unsent: dict[int, int] = {}
     pending: dict[str, bytes | None] = {}
     outgoing: list[Outgoing] = []
+    floor: int = 0
 
 
 class Journal:

@@ -15,6 +15,7 @@ from earlywarning.core.engine import Engine
 from earlywarning.core.events import Decoded
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.forgetting import first_day_kept, refuse_before
 from earlywarning.runtimes.kafka.journal import Journal, Outgoing, Position, Write
 from earlywarning.runtimes.kafka.messages import AlertMessage, Arrived, ClockMessage, LetterMessage, PageMessage
 from earlywarning.runtimes.taking import Taken, take_supplies
@@ -81,6 +82,7 @@ class Municipality:
             alerts.sort(key=lambda a: a.alert_id)
             verdicts = [v for key, value in state.items() if key.startswith("verdict/") for v in _verdicts.decode(value)]
             self.engine.restore(in_order, alerts, self._noted, entry.clock_day, entry.clock_hour, entry.opened, verdicts)
+        self._refuse_forgotten()
         return self
 
     def read(self, topic: str) -> Position:
@@ -115,6 +117,31 @@ class Municipality:
         self.engine.advance(to)
         return self._step()
 
+    def forget(self) -> Step | None:
+        """Take out days whose events have been kept long enough; None when there are none.
+
+        The engine still has them: it is to be made anew from the records (`restore`) once this step is written.
+        """
+        engine = self.engine
+        if engine.today is None:
+            return None
+        floor = first_day_kept(self.settings, engine.today)
+        if floor <= self.journal.entry.floor:
+            return None  # what happened over several days stands on earlier ones as well, until its last one goes
+        days = [day for day in engine.ledger.days() if day < floor][:MOST_DAYS]
+        if not days:
+            return None
+        self.journal.entry.floor = max(self.journal.entry.floor, min(floor, days[-1] + 1))
+        for day in days:
+            self.journal.keep(f"day/{day}", None)
+            self.journal.entry.unsent.pop(day, None)
+            self._pages.pop(day, None)
+        return self._step(taken_back=days)
+
+    def _refuse_forgotten(self) -> None:
+        if self.journal.entry.floor:
+            refuse_before(self.engine, self.journal.entry.floor)
+
     def configure(self, settings: Settings, now: datetime, records: Mapping[str, bytes]) -> Self:
         """Put new settings in force; returns the municipality that has them. Raises what the settings can raise."""
         old = self.settings
@@ -123,6 +150,7 @@ class Municipality:
         engine = self.engine
         engine.configure(engine_settings(settings, now, engine.register, engine.tree), day_calendar(settings))
         self.settings = settings
+        self._refuse_forgotten()
         return self
 
     def refuse(self, message: Arrived, letters: Sequence[DeadLetter]) -> Step:
@@ -132,7 +160,13 @@ class Municipality:
 
     # ---- what is written ------------------------------------------------------------------------------------------
 
-    def _step(self, letters: Sequence[DeadLetter] = (), taken: Sequence[Taken] = (), result: Ingested | None = None) -> Step:
+    def _step(
+        self,
+        letters: Sequence[DeadLetter] = (),
+        taken: Sequence[Taken] = (),
+        result: Ingested | None = None,
+        taken_back: Sequence[int] = (),
+    ) -> Step:
         changes = self.engine.changes()
         entry, journal = self.journal.entry, self.journal
         before = entry.number
@@ -148,6 +182,9 @@ class Municipality:
         for note in changes.notes:
             journal.next_number()
             journal.send("statistics", f"{changes.municipality}/note/{note.note_id}", msgspec.json.encode(note))
+        for day in taken_back:
+            journal.next_number()
+            journal.send("statistics", f"{changes.municipality}/day/{day}", b"")
         writes = list(journal.writes())
         return Step(writes, [o for o in entry.outgoing if o.number > before], changes, taken, result or Ingested([], []))
 

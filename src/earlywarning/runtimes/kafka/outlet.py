@@ -41,7 +41,9 @@ class Outlet:
         """Send messages whose journal is kept, one after the other, and take them off the journal."""
         partition = self.partition(municipality.engine.register.municipality)
         for message in messages:
-            await (await self._topics[message.where].send(key=message.key.encode(), value=message.value, partition=partition))
+            await (
+                await self._topics[message.where].send(key=message.key.encode(), value=message.value or None, partition=partition)
+            )
             municipality.journal.sent(message.number)
 
     async def pass_on(self, parcels: Sequence[Parcel]) -> Awaitable[None]:

@@ -257,6 +257,10 @@ class Worker:
             step = await self._in_thread(partial(municipality.advance, now))
             if step is not None:
                 await self._keep(generation, code, municipality, [step], [])
+            step = await self._in_thread(municipality.forget)
+            if step is not None:
+                await self._keep(generation, code, municipality, [step], [])
+                self.open.pop(code, None)  # made anew from what is left when it is next needed
 
     # ---- writing --------------------------------------------------------------------------------------------------
 

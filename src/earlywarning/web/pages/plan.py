@@ -204,7 +204,7 @@ def _shown_priority(f: PriorityFigures, tell: Teller) -> Shown:
     s, goal, language = f.standing, f.priority.goal, tell.language
     bars, columns = priority_bars(f, tell), None
     if bars is not None:
-        base, aim = priority_levels(f, bars)
+        base, aim = priority_levels(f, bars, tell)
         columns = columns_of(
             bars.starts, bars.counts, bars.weeks, goal.target_first,
             base=None if isnan(base) else (goal.baseline_first, goal.baseline_last, base),
