@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import structlog
-import uvicorn
 from rich.console import Console
 
 from earlywarning.cli.feeding import replay_demonstration
@@ -16,6 +15,7 @@ from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
+from earlywarning.web.serving import serve
 
 _SHOWN = 20
 _REPLAYED = "demonstration"
@@ -51,10 +51,7 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         gc.freeze()
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")
-        config = uvicorn.Config(
-            make_app(service), log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        serve(make_app(service), listening)
     finally:
         service.stop()
         listening.close()

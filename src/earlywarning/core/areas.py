@@ -157,8 +157,9 @@ def _document(text: str | bytes, file: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         problem = RegisterProblem(file, f"line {error.lineno}", "json", f"not JSON: {error.msg}")
         raise RegisterError([problem]) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise RegisterError([RegisterProblem(file, "", "json", "not JSON in UTF-8, or nested too deeply")]) from error
+    except (ValueError, RecursionError) as error:
+        problem = RegisterProblem(file, "", "json", "not JSON in UTF-8, nested too deeply, or with a number that is too long")
+        raise RegisterError([problem]) from error
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
         raise RegisterError([RegisterProblem(file, "", "geojson", "not a GeoJSON FeatureCollection")])
     if not isinstance(document.get("features"), list) or not document["features"]:

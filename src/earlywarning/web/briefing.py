@@ -16,6 +16,7 @@ from earlywarning.locale import Language
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.weekly_picture import picture_apart
 from earlywarning.store.outbox import Outbox
+from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import json_answer
 
 # Its own style sheet stands in the page, which is one file that can be handed on; nothing else is let in.
@@ -69,9 +70,9 @@ def picture(
 async def send_picture(request: Request[Any, Any, State], state: State) -> Response[bytes]:
     """Put the picture into the outbox for some recipients; a week that they got already is not sent again."""
     try:
-        wanted = msgspec.json.decode(await request.body(), type=SendPicture)
-    except msgspec.DecodeError:
-        return json_answer({"problem": 'the body must be {"to": ["recipient"], "week": "2026-W12"}'}, 400)
+        wanted = read_body(await request.body(), SendPicture)
+    except BodyError as error:
+        return json_answer({**as_json(error), "example": {"to": ["recipient"], "week": "2026-W12"}}, 400)
     return await sync_to_thread(_send, state.service, wanted)
 
 

@@ -63,7 +63,7 @@ def _code(text: str) -> str:
     """Of which municipality settings were: one store may serve many."""
     try:
         return str(tomllib.loads(text)["municipality"]["code"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return ""
 
 
