@@ -13,7 +13,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from earlywarning.core.categories import CODE, ancestor_table
-from earlywarning.core.registers import RegisterError, RegisterProblem
+from earlywarning.core.registers import RegisterError, RegisterProblem, unshowable
 from earlywarning.core.screening import find_personal_data
 
 _ALIASES = {
@@ -197,6 +197,9 @@ def _features(
         elif code in first:
             problem("duplicate", f"code {code!r} stands twice (first in feature {first[code]}); codes must be unique")
         first.setdefault(code, i)
+        name = str(value("name") or code)
+        if unshowable(name):
+            problem("name", f"the name of area {code!r} holds characters that cannot be shown")
         population = value("population")
         if population == "":
             population = np.nan
@@ -205,7 +208,7 @@ def _features(
             population = np.nan
         outline = _outline(feature.get("geometry"), code, problem)
         features.append(
-            {"code": code, "name": str(value("name") or code), "parent": str(value("parent")),
+            {"code": code, "name": name, "parent": str(value("parent")),
              "population": float(population), "shape": outline, "number": i}
         )  # fmt: skip
     return features

@@ -20,6 +20,7 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.tabulate import Selection, SelectionError
 from earlywarning.locale import Language, Names, details, headline, note_sentence, sentence
+from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
@@ -165,7 +166,7 @@ def counts(
     text = io.StringIO()
     writer = csv.DictWriter(text, ["day", "area", "category", "kind", "origin", "count"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(cells(rows))
     return Response(text.getvalue().encode(), headers={"content-type": "text/csv; charset=utf-8"})
 
 
