@@ -18,7 +18,9 @@ from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import json_answer
 
 
-class _Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who ends a mute."""
+
     who: str
 
 
@@ -63,7 +65,7 @@ async def end_mute(
     """End a mute before its last day. The body says who: {"who": "coordinator"}."""
     service, names, words = _place(state, language)
     try:
-        who = read_body(await request.body(), _Ends).who
+        who = read_body(await request.body(), Ends).who
         own = service.register.municipality
         ended = await asyncio.to_thread(lambda: Mutes(service.store).end(mute_id, own, who, datetime.now(UTC)))
     except BodyError as error:
