@@ -1,4 +1,4 @@
-"""The OpenAPI document against the running service: what it allows is answered as it says, and nothing is a fault of the service."""
+"""The OpenAPI document against the running service: every answer is one that it names, and none is a fault of the service."""
 
 import subprocess
 import sys
