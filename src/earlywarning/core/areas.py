@@ -218,7 +218,7 @@ def _outline(geometry: Any, code: str, problem: Any) -> BaseGeometry | None:
     try:
         outline = shape(geometry)
         kind, empty = outline.geom_type, outline.is_empty
-    except (AttributeError, TypeError, ValueError, KeyError, shapely.errors.ShapelyError):
+    except (AttributeError, TypeError, ValueError, LookupError, RecursionError, shapely.errors.ShapelyError):
         problem("geometry", f"area {code!r} has no readable geometry")
         return None
     if kind not in ("Polygon", "MultiPolygon") or empty:
@@ -232,7 +232,7 @@ def _outline(geometry: Any, code: str, problem: Any) -> BaseGeometry | None:
         # Simplified official outlines often cross themselves in a point: mend them where that changes nothing.
         parts = shapely.get_parts(shapely.make_valid(outline))
         mended = shapely.union_all([p for p in parts if p.geom_type in ("Polygon", "MultiPolygon")])
-        if abs(mended.area - outline.area) > _SLIVER * outline.area:
+        if not mended.area or abs(mended.area - outline.area) > _SLIVER * outline.area:
             problem("geometry", f"area {code!r} is not a valid outline: {shapely.is_valid_reason(outline)}")
             return None
         return mended

@@ -139,11 +139,16 @@ def unpack_settings(value: bytes, folder: Path) -> Settings:
         raise SettingsError([f"the published settings cannot be read ({error}); publish them again"]) from error
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in bundle.files.items():
-        path = folder / name
-        if "\0" in name or not path.resolve().is_relative_to(folder.resolve()) or path.resolve() == folder.resolve():
-            raise SettingsError([f"the published settings hold the file {name!r}, which lies outside their folder"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        try:
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise SettingsError([f"the published settings hold the file {name[:80]!r}, which lies outside their folder"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except SettingsError:
+            raise
+        except (OSError, ValueError) as error:  # a name that is a folder's, is too long, or holds NUL
+            raise SettingsError([f"the published settings hold the file {name[:80]!r}, which cannot be kept"]) from error
     own = folder / "earlywarning.toml"
     own.write_text(bundle.text, encoding="utf-8")
     return load_settings(own)
