@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check soak torture lock sbom wheel clean
+.PHONY: run test check fuzz soak torture coverage audit lock sbom wheel clean
 
 run: .venv/.runtime
 	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
@@ -47,6 +47,29 @@ check: .venv/.development
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q src
 	@touch $@ .venv/.runtime
+
+# Every parser of others' bytes, and all that the API document allows (docs/reliability_hostile.md). Atheris guides by coverage; it has no
+# place in the lock, and where it does not install the mutator alone does the work. BLIND=--blind: without it in any case.
+INPUTS := 10000000
+SEED := 1
+FUZZ := PYTHONPATH=$(CURDIR):fuzz/tools OPENBLAS_NUM_THREADS=1 $(BIN)/python -m
+
+fuzz: .venv/.development
+	@mkdir -p fuzz/tools
+	@test -d fuzz/tools/atheris || $(PIP) install --no-deps --target fuzz/tools atheris==3.0.0 || echo "Atheris does not install here" >&2
+	$(FUZZ) tests.hostile.fuzz --inputs $(INPUTS) --seed $(SEED) $(BLIND) --out fuzz
+	$(FUZZ) tests.hostile.test_as_documented $$(mktemp -d)
+
+# Which lines and branches the tests go through, also in the processes that they start.
+coverage: .venv/.development
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n0 --ignore tests/kafka
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# Pins, hashes and licences of what is locked; known holes where ADVISORIES names a folder of OSV files (PyPA's advisory database).
+audit: .venv/.development
+	$(BIN)/python deploy/audit.py requirements.lock $(ADVISORIES)
 
 # Pins are kept unless UPGRADE=--upgrade. Made on the oldest Python supported; no addresses in the files, which would tie
 # every user to the index of whoever made them. pip-tools stays out of .venv: it would follow pip, not the lock.

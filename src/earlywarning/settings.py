@@ -228,14 +228,16 @@ def with_values(settings: Settings, values: dict[str, str], file: str = "") -> S
 def _value(written: str) -> Any:
     try:
         return tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return written
 
 
 def _document(text: str, file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise SettingsError(["not valid TOML: nested too deeply"], file) from error
+    except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits, which Python does not read
         raise SettingsError([f"not valid TOML: {error}"], file) from error
 
 

@@ -102,7 +102,7 @@ def one_of_everything(store: Store, settings: Any) -> None:
     accounts.add_token("token-name", "events", KEPT)
     accounts.revoke_tokens("token-name", KEPT)
     versions, drafts = SettingsVersions(store, CODE), Drafts(store, CODE)
-    versions.add("000000000000", "settings-words", KEPT, Decision(actor="settings-name", reason="settings-reason"))
+    versions.add("000000000000", "settings-words", KEPT, Decision(actor="settings-actor", reason="settings-reason"))
     versions.add(settings.version, settings.text, KEPT)
     drafts.add(
         Draft(
@@ -184,7 +184,7 @@ def test_of_what_is_forgotten_not_a_byte_stays_in_the_file(tmp_path: Path) -> No
     settings = town(tmp_path, f"sqlite:///{file}", "[retention]\nevents_months = 40\n")
     words = [b"page-bytes", b"casework-words", b"casework-name", b"mute-words", b"message-words", b"letter-words", b"note-words",
              b"account-name", b"another-name", b"token-name", b"audit-name", b"settings-words", b"plan-1",
-             b"settings-name", b"settings-reason", b"draft-words", b"draft-name"]  # fmt: skip
+             b"settings-actor", b"settings-reason", b"draft-words", b"draft-name"]  # fmt: skip
 
     def on_disk() -> bytes:
         return b"".join(f.read_bytes() for f in tmp_path.glob("store.db*"))

@@ -105,12 +105,10 @@ def run_kafka_worker(settings_file: Path | None) -> None:
 def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
     """Run the desk until it is told to end."""
     cluster = _cluster(settings_file)
-    import uvicorn  # noqa: PLC0415
-
     from earlywarning.cli.serve import end_in_order, listen  # noqa: PLC0415
     from earlywarning.runtimes.kafka.desk import Desk  # noqa: PLC0415
-    from earlywarning.web.http_protocol import HttpProtocol  # noqa: PLC0415
     from earlywarning.web.many import make_many  # noqa: PLC0415
+    from earlywarning.web.serving import server_of  # noqa: PLC0415
 
     listening = listen(host or cluster.service.host, cluster.service.port if port is None else port)
     address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}"
@@ -121,10 +119,7 @@ def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
         desk.start()
         structlog.get_logger(__name__).info("desk listens", address=address)
         app = make_many(desk.counters, desk.metrics, desk.show_state, lambda: desk.alive, host or cluster.service.host)
-        config = uvicorn.Config(
-            app, http=HttpProtocol, log_level="warning", log_config=None, lifespan="off", timeout_graceful_shutdown=10
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        server_of(app).run(sockets=[listening])
     finally:
         desk.stop()
         listening.close()

@@ -20,6 +20,7 @@ from earlywarning.locale import Language, Names, label
 from earlywarning.locale.catalogue import list_words, text
 from earlywarning.locale.routes import about_words, time_words
 from earlywarning.runtimes.assembly import area_register, category_tree
+from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.dry_run import COLUMNS, Row, dry_run, gathered
 from earlywarning.runtimes.recipients import meeting_of, recipients_of, report_rhythm
 from earlywarning.settings import Settings
@@ -114,7 +115,7 @@ def test_routes(
         return
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows(cells(records))
 
 
 def _print_table(rows: list[Row], settings: Settings, language: Language, *, everything: bool) -> None:

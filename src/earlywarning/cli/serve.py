@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-import uvicorn
 from rich.console import Console
 
 from earlywarning.cli.feeding import replay_demonstration
@@ -18,7 +17,7 @@ from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
-from earlywarning.web.http_protocol import HttpProtocol
+from earlywarning.web.serving import server_of
 
 _SHOWN = 20
 _FAULT = 70  # the writer has ended: not the operator's error, and a new start mends it
@@ -54,11 +53,7 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         # What is there by now stays: the collector need not look through it again while requests wait.
         gc.collect()
         gc.freeze()
-        config = uvicorn.Config(
-            make_app(service), http=HttpProtocol, log_level="warning", log_config=None, lifespan="off",
-            timeout_graceful_shutdown=10,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = server_of(make_app(service))
         service.writer.on_fault = partial(setattr, server, "should_exit", True)
         service.start(path)
         console.print(f"Taking events at {address}/v1/events; pages at {address}/; settings in {path}. Ctrl-C ends.")

@@ -29,6 +29,7 @@ from earlywarning.core.tabulate import Selection
 from earlywarning.locale import Language, Names, details, headline, label, note_sentence, sentence
 from earlywarning.locale.catalogue import chance_words, day_words, number_words, text
 from earlywarning.runtimes.assembly import area_register, category_tree, make_engine
+from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.queries import ALERT_COLUMNS, alert_row, count_rows, count_table, span
 from earlywarning.runtimes.recipients import recipients_of
 from earlywarning.settings import Settings, SettingsError, diff_settings, flat_settings, load_settings, parse_settings
@@ -207,7 +208,7 @@ def _target(out: Path | None) -> Any:
 def _write_csv(target: TextIOBase | Any, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     writer = csv.DictWriter(target, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(cells(rows))
 
 
 # ---- dead letters -------------------------------------------------------------------------------------------------

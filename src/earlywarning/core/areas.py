@@ -13,7 +13,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from earlywarning.core.categories import CODE, ancestor_table
-from earlywarning.core.registers import RegisterError, RegisterProblem
+from earlywarning.core.registers import RegisterError, RegisterProblem, unshowable
 from earlywarning.core.screening import find_personal_data
 
 _ALIASES = {
@@ -157,8 +157,9 @@ def _document(text: str | bytes, file: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         problem = RegisterProblem(file, f"line {error.lineno}", "json", f"not JSON: {error.msg}")
         raise RegisterError([problem]) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise RegisterError([RegisterProblem(file, "", "json", "not JSON in UTF-8, or nested too deeply")]) from error
+    except (ValueError, RecursionError) as error:
+        problem = RegisterProblem(file, "", "json", "not JSON in UTF-8, nested too deeply, or with a number that is too long")
+        raise RegisterError([problem]) from error
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
         raise RegisterError([RegisterProblem(file, "", "geojson", "not a GeoJSON FeatureCollection")])
     if not isinstance(document.get("features"), list) or not document["features"]:
@@ -196,6 +197,9 @@ def _features(
         elif code in first:
             problem("duplicate", f"code {code!r} stands twice (first in feature {first[code]}); codes must be unique")
         first.setdefault(code, i)
+        name = str(value("name") or code)
+        if unshowable(name):
+            problem("name", f"the name of area {code!r} holds characters that cannot be shown")
         population = value("population")
         if population == "":
             population = np.nan
@@ -204,7 +208,7 @@ def _features(
             population = np.nan
         outline = _outline(feature.get("geometry"), code, problem)
         features.append(
-            {"code": code, "name": str(value("name") or code), "parent": str(value("parent")),
+            {"code": code, "name": name, "parent": str(value("parent")),
              "population": float(population), "shape": outline, "number": i}
         )  # fmt: skip
     return features
@@ -214,7 +218,7 @@ def _outline(geometry: Any, code: str, problem: Any) -> BaseGeometry | None:
     try:
         outline = shape(geometry)
         kind, empty = outline.geom_type, outline.is_empty
-    except (AttributeError, TypeError, ValueError, KeyError, shapely.errors.ShapelyError):
+    except (AttributeError, TypeError, ValueError, LookupError, RecursionError, shapely.errors.ShapelyError):
         problem("geometry", f"area {code!r} has no readable geometry")
         return None
     if kind not in ("Polygon", "MultiPolygon") or empty:
@@ -228,7 +232,7 @@ def _outline(geometry: Any, code: str, problem: Any) -> BaseGeometry | None:
         # Simplified official outlines often cross themselves in a point: mend them where that changes nothing.
         parts = shapely.get_parts(shapely.make_valid(outline))
         mended = shapely.union_all([p for p in parts if p.geom_type in ("Polygon", "MultiPolygon")])
-        if abs(mended.area - outline.area) > _SLIVER * outline.area:
+        if not mended.area or abs(mended.area - outline.area) > _SLIVER * outline.area:
             problem("geometry", f"area {code!r} is not a valid outline: {shapely.is_valid_reason(outline)}")
             return None
         return mended

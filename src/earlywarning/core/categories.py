@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlywarning.core.events import ORIGINS
-from earlywarning.core.registers import RegisterError, RegisterProblem
+from earlywarning.core.registers import RegisterError, RegisterProblem, unshowable
 from earlywarning.core.screening import find_personal_data
 
 ROOT = "all"
@@ -115,6 +115,8 @@ def load_categories(text: str | bytes, *, file: str) -> CategoryTree:
             entries[code] = (line, entry)
         if not entry["name_sv"] or not entry["name_en"]:
             problem(line, "name", f"category {code!r} needs a name in Swedish and in English")
+        elif unshowable(entry["name_sv"] + entry["name_en"]):
+            problem(line, "name", f"a name of category {code!r} holds characters that cannot be shown")
         if entry["default_origin"] not in ("", *ORIGINS):
             problem(line, "origin", f"default_origin {entry['default_origin']!r} is not one of {', '.join(ORIGINS)}")
         if entry["harm_weight"] and _weight(entry["harm_weight"]) is None:

@@ -57,11 +57,20 @@ def decode_page(blob: bytes) -> Page:
         form, day, tables, raw = msgspec.msgpack.decode(
             zlib.decompress(blob), type=tuple[int, int, dict[str, list[str]], dict[str, bytes]]
         )
-    except (zlib.error, msgspec.DecodeError) as error:
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PageError(f"a day page is damaged ({error}); restore it from a backup") from error
     if form != FORMAT:
         raise PageError(f"the page of day {day} has format {form}; this version reads format {FORMAT}")
-    columns = {name: np.frombuffer(raw[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+    try:
+        columns = {name: np.frombuffer(raw[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+        whole = len({len(column) for column in columns.values()}) == 1
+        known = all(columns[name].max(initial=0) < max(len(tables[name]), 1) for name in _CODED)
+        known &= all(tables[name] or not len(columns[name]) for name in _CODED)
+    except (KeyError, ValueError) as error:
+        raise PageError(f"the page of day {day} is damaged ({error}); restore it from a backup") from error
+    if not whole or not known:
+        what = "columns of different lengths" if not whole else "a code that it does not name"
+        raise PageError(f"the page of day {day} is damaged (it has {what}); restore it from a backup")
     return Page(day, tables, columns)
 
 

@@ -96,7 +96,9 @@ def _said(error: msgspec.ValidationError, path: Path, file: str, places: Mapping
 def _toml(text: str, file: str) -> tuple[dict[str, Any], dict[Path, str]]:
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise PlanError([f"{file}: not TOML: nested too deeply"]) from error
+    except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits, which Python does not read
         raise PlanError([f"{file}: not TOML: {error}"]) from error
     places: dict[Path, str] = {}
     for name in _PARTS:

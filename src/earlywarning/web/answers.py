@@ -24,6 +24,7 @@ from earlywarning.runtimes.learned import learned
 from earlywarning.runtimes.links import Link, LinkError
 from earlywarning.store import StoreError
 from earlywarning.store.cases import Cases
+from earlywarning.web.bodies import BodyError, read_body, whole_number
 from earlywarning.web.json_answers import json_answer
 
 _CONFLICTS = ("stale", "illegal-transition")
@@ -53,13 +54,11 @@ async def answer_alert(request: Request[Any, Any, State], state: State, alert_id
     `alert_id` and `at`, which the service sets. 409: someone was quicker, or the alert is not at that stage."""
     service: Front = state.service
     try:
-        given = msgspec.json.decode(await request.body())
-        if not isinstance(given, dict):
-            raise msgspec.ValidationError("Expected `object`")
+        given = read_body(await request.body(), dict[str, Any])
         if request.user.signed_in:  # who signs in answers as nobody else
             given["actor"] = request.user.name
         said = msgspec.convert({**given, "alert_id": alert_id, "at": datetime.now(UTC)}, Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.ValidationError, BodyError) as error:
         # Where it is wrong, never what it says there.
         place = str(error).rpartition(" - at ")[2].strip("`") if " - at " in str(error) else "$"
         return json_answer({"problem": "the body is no answer as the API document says", "at": place}, 400)
@@ -132,7 +131,7 @@ def _answered(service: Front, token: str, form: dict[str, str], language: Langua
                     "action": "acknowledge" if assessment == "acknowledge" else "assess",
                     "actor": link.recipient,
                     "at": datetime.now(UTC),
-                    "revision": int(form["revision"]) if form.get("revision", "").isdecimal() else None,
+                    "revision": whole_number(form.get("revision")),
                     "assessment": assessment if assessment in _ASSESSMENTS else None,
                     "reason": reason,
                     "note": form.get("note", ""),

@@ -20,6 +20,7 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.tabulate import Selection, SelectionError
 from earlywarning.locale import Language, Names, details, headline, note_sentence, sentence
+from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
@@ -33,6 +34,7 @@ from earlywarning.web.feeds import FEEDS
 from earlywarning.web.json_answers import json_answer, problem
 from earlywarning.web.letters import LETTERS
 from earlywarning.web.mutes import MUTES
+from earlywarning.web.openapi import openapi_document
 from earlywarning.web.outbox import list_messages, retry_messages
 from earlywarning.web.pages.frame import Asking, go
 from earlywarning.web.pages.site import PAGES, wants_page
@@ -178,7 +180,7 @@ def counts(
     text = io.StringIO()
     writer = csv.DictWriter(text, ["day", "area", "category", "kind", "origin", "count"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(cells(rows))
     return Response(text.getvalue().encode(), headers={"content-type": "text/csv; charset=utf-8"})
 
 
@@ -273,55 +275,6 @@ def index(request: Asking, state: State) -> Response[bytes]:
 def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
     """The OpenAPI document, with the bodies of POST /v1/events."""
     return json_answer(openapi_document(request.app))
-
-
-def openapi_document(app: Litestar) -> dict[str, Any]:
-    """The API as an OpenAPI 3.1 document; events are described by their published schemas."""
-    document: dict[str, Any] = app.openapi_schema.to_schema()
-    defs: dict[str, Any] = {}
-    for kind in KINDS:
-        body = schema(kind)
-        defs[kind.capitalize()] = {k: v for k, v in body.items() if k not in ("$schema", "$id", "$defs")}
-    document.setdefault("components", {}).setdefault("schemas", {}).update(defs)
-    event = {"oneOf": [{"$ref": f"#/components/schemas/{k.capitalize()}"} for k in KINDS]}
-    send = document["paths"]["/v1/events"]["post"]
-    send["requestBody"] = {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"oneOf": [event, {"type": "array", "items": event}]}},
-            "application/x-ndjson": {"schema": {"type": "string", "description": "one event a line"}},
-        },
-    }
-    texts = {
-        "event_id": {"type": "string"},
-        "source": {"type": "string"},
-        "field": {"type": "string"},
-        "rule": {"type": "string"},
-    }
-    result = {
-        "type": "object",
-        "required": ["index", "outcome"],
-        "properties": {
-            "index": {"type": "integer", "description": "from 1"},
-            "outcome": {"enum": ["accepted", "repeated", "replaced", "rejected", "queued"]},
-            **texts,
-            "problem": {"type": "string"},
-            "status": {"type": "integer", "description": "403: the token is bound to another source than the event's"},
-            "late": {"type": "boolean", "description": "it counts, but came too late to raise an alert"},
-        },
-    }
-    answer = {
-        "type": "object",
-        "properties": {"counts": {"type": "object"}, "results": {"type": "array", "items": result}},
-    }
-    send["responses"] = {
-        "207": {"description": "a result for each event", "content": {"application/json": {"schema": answer}}},
-        "400": {"description": "the body holds no events at all"},
-        "413": {"description": "the body is too large"},
-        "415": {"description": "another content type"},
-        "503": {"description": "the store cannot keep it now; nothing was taken; send it again"},
-    }
-    return document
 
 
 def make_app(service: Front) -> Litestar:

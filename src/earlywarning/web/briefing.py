@@ -14,6 +14,7 @@ from earlywarning.core.iso_week import WeekError, parse_week
 from earlywarning.locale import Language
 from earlywarning.runtimes.front import Front
 from earlywarning.store.outbox import Outbox
+from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import OWN_STYLE, json_answer
 from earlywarning.web.weekly_pictures import newest_week, pictures_of
 
@@ -57,9 +58,9 @@ def picture(
 async def send_picture(request: Request[Any, Any, State], state: State) -> Response[bytes]:
     """Put the picture into the outbox for some recipients; a week that they got already is not sent again."""
     try:
-        wanted = msgspec.json.decode(await request.body(), type=SendPicture)
-    except msgspec.DecodeError:
-        return json_answer({"problem": 'the body must be {"to": ["recipient"], "week": "2026-W12"}'}, 400)
+        wanted = read_body(await request.body(), SendPicture)
+    except BodyError as error:
+        return json_answer({**as_json(error), "example": {"to": ["recipient"], "week": "2026-W12"}}, 400)
     return await sync_to_thread(_send, state, wanted)
 
 

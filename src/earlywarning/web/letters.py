@@ -33,7 +33,7 @@ def list_letters(
     state: State,
     rule: str | None = None,
     source: str | None = None,
-    after: int = Parameter(default=0, ge=0),
+    after: int = Parameter(default=0, ge=0, le=2**63 - 1),
     limit: int = Parameter(default=100, ge=1, le=10_000),
 ) -> Response[bytes]:
     """Events that were refused and wait, with field, rule and problem."""

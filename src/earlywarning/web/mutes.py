@@ -14,10 +14,13 @@ from earlywarning.locale import Language, Names
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.muting import MuteWords, mute, shown, shown_mute
 from earlywarning.store.mutes import Mutes
+from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import json_answer
 
 
-class _Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who ends a mute."""
+
     who: str
 
 
@@ -44,12 +47,12 @@ async def make_mute(
     service, names, words = _place(state, language)
     timezone = service.settings.municipality.timezone
     try:
-        said = msgspec.json.decode(await request.body(), type=MuteWords)
+        said = read_body(await request.body(), MuteWords)
         result = await asyncio.to_thread(
             lambda: mute(service.store, service.register, service.tree, said, datetime.now(UTC), timezone, keep=not preview)
         )
-    except msgspec.DecodeError as error:
-        return json_answer({"problem": f"the body is not a mute: {error}"}, 400)
+    except BodyError as error:
+        return json_answer(as_json(error), 400)
     except MuteError as error:
         return json_answer({"problem": str(error), "field": error.field, "rule": error.rule}, 422)
     return json_answer(shown(result, names, words), 200 if preview else 201)
@@ -62,11 +65,11 @@ async def end_mute(
     """End a mute before its last day. The body says who: {"who": "coordinator"}."""
     service, names, words = _place(state, language)
     try:
-        who = msgspec.json.decode(await request.body(), type=_Ends).who
+        who = read_body(await request.body(), Ends).who
         own = service.register.municipality
         ended = await asyncio.to_thread(lambda: Mutes(service.store).end(mute_id, own, who, datetime.now(UTC)))
-    except msgspec.DecodeError as error:
-        return json_answer({"problem": f"the body does not say who ends it: {error}"}, 400)
+    except BodyError as error:
+        return json_answer(as_json(error), 400)
     except MuteError as error:
         return json_answer(
             {"problem": str(error), "field": error.field, "rule": error.rule}, 404 if error.rule == "unknown" else 409

@@ -10,6 +10,7 @@ from litestar.params import Parameter
 
 from earlywarning.runtimes.front import Front
 from earlywarning.store.outbox import Outbox, Waiting
+from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import json_answer
 
 
@@ -45,9 +46,9 @@ async def retry_messages(request: Request[Any, Any, State], state: State) -> Res
     """Have messages that were given up tried again."""
     service: Front = state.service
     try:
-        wanted = msgspec.json.decode(await request.body() or b"{}", type=Retry)
-    except msgspec.DecodeError:
-        return json_answer({"problem": 'the body must be {"ids": [1, 2]}, or {} for all'}, 400)
+        wanted = read_body(await request.body() or b"{}", Retry)
+    except BodyError as error:
+        return json_answer({**as_json(error), "example": {"ids": [1, 2]}}, 400)
     outbox = Outbox(service.store)
     dead = {w.id for w in outbox.messages(service.register.municipality, ["dead"])}
     chosen = sorted(dead & set(wanted.ids)) if wanted.ids else sorted(dead)

@@ -46,6 +46,8 @@ def refused(request: Request[Any, Any, State], error: Exception) -> Response[byt
             401: error.detail,
             403: error.detail,
             404: "there is nothing at this address",
+            405: "this address takes other methods",
+            408: error.detail,
             413: "the body is too large",
         }
         response = problem(

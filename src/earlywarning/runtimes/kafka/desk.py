@@ -29,7 +29,7 @@ from earlywarning.runtimes.dispatching import DispatchLoop
 from earlywarning.runtimes.forgetting import Forgetting, daily
 from earlywarning.runtimes.kafka.connection import KafkaError, client_options
 from earlywarning.runtimes.kafka.counter import Counter
-from earlywarning.runtimes.kafka.feedback import VerdictMessage, feedback
+from earlywarning.runtimes.kafka.feedback import UNREADABLE, VerdictMessage, feedback
 from earlywarning.runtimes.kafka.messages import AlertMessage, ClockMessage, LetterMessage, PageMessage, decision_of
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.runtimes.kafka.published import PublishedSettings
@@ -232,7 +232,7 @@ class Desk:
                 if own not in gathered:
                     gathered[own] = Gathered(self._known(own))
                 gathered[own].take(what, key, message.value)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 log.error(
                     "a message was passed over", topic=tp.topic, partition=tp.partition, offset=message.offset, problem=str(error)
                 )
@@ -274,7 +274,7 @@ class Desk:
             municipality, answer_id = said.municipality, said.answer.answer_id
             self.answer(said.answer, said.municipality)
             return None
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             # Where it is wrong, not what it says there.
             place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "`$`"
             field, rule, problem = "answer", "json", f"is no answer as the schema says, at {place}"

@@ -32,6 +32,8 @@ class VerdictMessage(msgspec.Struct, frozen=True, kw_only=True, tag="verdict"):
 
 
 feedback = msgspec.json.Decoder(AnswerMessage | VerdictMessage)
+# What decoding may raise: beside msgspec's own, bytes that are not UTF-8, and nesting without end.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 async def follow_verdicts(cluster: ClusterSettings, heard: Callable[[VerdictMessage], Awaitable[None]]) -> None:
@@ -54,6 +56,6 @@ async def follow_verdicts(cluster: ClusterSettings, heard: Callable[[VerdictMess
 def _verdict(value: bytes | None) -> VerdictMessage | None:
     try:
         said = feedback.decode(value or b"")
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None  # the desk keeps it as a dead letter
     return said if isinstance(said, VerdictMessage) else None

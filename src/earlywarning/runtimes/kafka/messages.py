@@ -15,6 +15,7 @@ from earlywarning.settings import Settings, SettingsError, load_settings
 
 HISTORY = ("as-history", b"1")  # header of a message whose events tell of the past
 FORMAT = 1
+LARGEST_SETTINGS = 256 << 20  # bytes, with the registers; a few kilobytes on the topic may unpack to gigabytes
 Headers = Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None
 
 
@@ -139,16 +140,25 @@ def decision_of(value: bytes) -> Decision | None:
 def unpack_settings(value: bytes, folder: Path) -> Settings:
     """Settings as they were published, with their files below folder. Raises SettingsError."""
     try:
-        bundle = msgspec.msgpack.decode(zlib.decompress(value), type=Bundle)
-    except (zlib.error, msgspec.DecodeError) as error:
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(value, LARGEST_SETTINGS)
+        if unpacker.unconsumed_tail or not unpacker.eof:
+            raise SettingsError([f"the published settings are cut off, or larger than {LARGEST_SETTINGS >> 20} MB"])
+        bundle = msgspec.msgpack.decode(content, type=Bundle)
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError([f"the published settings cannot be read ({error}); publish them again"]) from error
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in bundle.files.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise SettingsError([f"the published settings hold the file {name!r}, which lies outside their folder"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        try:
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise SettingsError([f"the published settings hold the file {name[:80]!r}, which lies outside their folder"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except SettingsError:
+            raise
+        except (OSError, ValueError) as error:  # a name that is a folder's, is too long, or holds NUL
+            raise SettingsError([f"the published settings hold the file {name[:80]!r}, which cannot be kept"]) from error
     own = folder / "earlywarning.toml"
     own.write_text(bundle.text, encoding="utf-8")
     return load_settings(own)

@@ -21,6 +21,7 @@ from earlywarning.store import StoreError
 from earlywarning.store.cases import Cases
 from earlywarning.web.access_log import log_of
 from earlywarning.web.answers import case_of, refusal
+from earlywarning.web.bodies import whole_number
 from earlywarning.web.drawing.series import bars_of
 from earlywarning.web.pages.frame import Asking, form_of, go, language_of, render
 from earlywarning.web.pages.inbox import today_of
@@ -65,7 +66,7 @@ def _answered(request: Asking, state: State, alert_id: str, form: dict[str, str]
     alert = _alert(request, service, alert_id)
     language = language_of(request)
     fields: dict[str, Any] = {name: form.get(name, "").strip() for name in _CHOICES if form.get(name, "").strip()}
-    fields |= {name: int(form[name]) for name in _NUMBERS if form.get(name, "").isdecimal()}
+    fields |= {name: number for name in _NUMBERS if (number := whole_number(form.get(name))) is not None}
     fields |= {name: form[name] for name in _DAYS if form.get(name)}
     if form.get("action") == "assess":  # assessment and reason are one choice: only pairs that belong together
         fields["assessment"], _, fields["reason"] = form.get("choice", "").partition(":")
@@ -78,7 +79,7 @@ def _answered(request: Asking, state: State, alert_id: str, form: dict[str, str]
             {
                 **fields, "answer_id": form.get("answer_id", "") or uuid.uuid4().hex, "alert_id": alert.alert_id,
                 "action": form.get("action", ""), "actor": _actor(request), "at": datetime.now(UTC),
-                "revision": int(form["revision"]) if form.get("revision", "").isdecimal() else None,
+                "revision": whole_number(form.get("revision")),
             },
             Answer,
         )  # fmt: skip

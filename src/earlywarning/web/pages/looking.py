@@ -22,6 +22,7 @@ from earlywarning.core.unusual import Unusual, reference_span, unusual
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.known import Known
 from earlywarning.web.access import Visitor
+from earlywarning.web.bodies import whole_number
 from earlywarning.web.drawing.outlines import Town, town_of
 from earlywarning.web.pages.frame import Asking
 
@@ -124,7 +125,8 @@ def look_of(request: Asking, service: Front, events: KnownEvents) -> Look | None
 
 
 def _whole(text: str | None, allowed: Sequence[int], usual: int) -> int:
-    return int(text) if text and text.isdecimal() and int(text) in allowed else usual
+    number = whole_number(text)
+    return number if number is not None and number in allowed else usual
 
 
 def _usual_kind(events: KnownEvents) -> int:
