@@ -49,7 +49,7 @@ class Lost:
         raise KafkaTimeoutError(f"not within {timeout} s")
 
 
-def test_what_the_brokers_did_not_take_is_told_once_and_spoils_nothing_that_comes_later(own_broker: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_what_the_brokers_did_not_take_is_told_once_and_spoils_nothing_that_comes_later(own_broker: Any, tmp_path: Path) -> None:
     """Such a message is given up after two minutes, which is longer than a test; the long one of this module waits for it."""
     file = tmp_path / "cluster.toml"
     file.write_text(f'[kafka]\nbrokers = "{own_broker.address}"\n')
