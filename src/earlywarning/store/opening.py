@@ -1,5 +1,6 @@
 """How a store is opened: its URL becomes an engine, and its schema is brought up to date."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
-from earlywarning.store.errors import StoreError
+from earlywarning.store.errors import WRITE_ACCESS, StoreError
 
 _PATIENCE = 10.0  # seconds that a commit waits for another program; then who sends is told to come again
 _START = "start the service once (earlywarning run) or ingest a file"
@@ -37,6 +38,9 @@ def make_engine(url: str, *, writer: bool) -> sa.Engine:
         path = Path(parsed.database)
         if writer:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not os.access(path, os.W_OK):
+                # SQLite would write its log beside the file, and fail only when the log is written back.
+                raise StoreError(f"store {shown}: the file may not be written; {WRITE_ACCESS}")
         elif not path.exists():
             raise StoreError(f"there is no store {shown}; {_START}")
     return _sqlite(parsed, writer=writer)
