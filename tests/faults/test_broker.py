@@ -11,7 +11,12 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
+from kafka.errors import KafkaTimeoutError
 
+from earlywarning.runtimes.kafka.connection import KafkaError
+from earlywarning.runtimes.kafka.producing import Producer
+from earlywarning.settings import load_cluster_settings
 from tests.faults.conftest import LONG, until
 from tests.kafka.conftest import own_broker, single_node
 from tests.kafka.town import made_events, write_registers
@@ -35,6 +40,24 @@ def processes(folder: Path, file: Path) -> Iterator[dict[str, subprocess.Popen[b
         for process in running.values():
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+class Lost:
+    """A message that the brokers did not take in time."""
+
+    def get(self, timeout: float) -> None:
+        raise KafkaTimeoutError(f"not within {timeout} s")
+
+
+def test_what_the_brokers_did_not_take_is_told_once_and_spoils_nothing_that_comes_later(own_broker: Any, tmp_path: Path) -> None:
+    """Such a message is given up after two minutes, which is longer than a test; the long one of this module waits for it."""
+    file = tmp_path / "cluster.toml"
+    file.write_text(f'[kafka]\nbrokers = "{own_broker.address}"\n')
+    with Producer(load_cluster_settings(file)) as producer:
+        producer._sent.append(Lost())
+        with pytest.raises(KafkaError, match="send them again: repeats count once"):
+            producer.flush()
+        producer.flush()
 
 
 def test_without_a_broker_events_are_refused_with_words_and_all_goes_on_by_itself(

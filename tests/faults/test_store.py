@@ -54,7 +54,7 @@ def refused_start(folder: Path) -> str:
     """What a service says that does not start, and that it says it without a trace."""
     done = subprocess.run(
         [sys.executable, "-m", "earlywarning", "run", "--port", "0"], cwd=folder, capture_output=True, text=True, check=False,
-        timeout=60,
+        timeout=240,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

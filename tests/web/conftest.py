@@ -74,7 +74,7 @@ class Running:
     def stop(self) -> None:
         self.client.close()
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)  # it ends in order: on a busy machine that takes its time
 
     def kill(self) -> None:
         self.client.close()

@@ -2,10 +2,11 @@
 
 from sqlalchemy.exc import DBAPIError
 
+WRITE_ACCESS = "give the service's user write access to the file and its folder"
 # Words in a database's own message, and what a person should do about it; the first that is found counts.
 _WAYS_OUT = (
     (("not a database", "malformed"), "it is not a sound database file; restore it from a backup, or name another file"),
-    (("readonly", "read-only", "permission"), "give the service's user write access to the file and its folder"),
+    (("readonly", "read-only", "permission"), WRITE_ACCESS),
     (("unable to open", "no such file", "not a directory"), "check that the folder exists and may be written to"),
     (("is full", "no space", "disk full"), "free space on the disk; nothing that was accepted is lost"),
     (("disk i/o",), "check the disk and the system's log; nothing that was accepted is lost"),

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from earlywarning import __version__
-from earlywarning.store.errors import StoreError
+from earlywarning.store.errors import WRITE_ACCESS, StoreError
 
 log = structlog.get_logger(__name__)
 WRITTEN_BY = "written-by"  # of source_state: the version that wrote last
@@ -44,6 +44,9 @@ def make_engine(url: str, *, writer: bool) -> sa.Engine:
         path = Path(parsed.database)
         if writer:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not os.access(path, os.W_OK):
+                # SQLite would write its log beside the file, and fail only when the log is written back.
+                raise StoreError(f"store {shown}: the file may not be written; {WRITE_ACCESS}")
         elif not path.exists():
             raise StoreError(f"there is no store {shown}; {_START}")
     return _sqlite(parsed, writer=writer)

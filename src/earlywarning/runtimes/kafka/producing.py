@@ -80,12 +80,13 @@ class Producer:
         self._confirm()
 
     def _confirm(self) -> None:
+        # Forgotten also when they fail: who sent them is told once, and what comes later must not fail with them.
+        waiting, self._sent = self._sent, []
         try:
-            for sent in self._sent:
+            for sent in waiting:
                 sent.get(timeout=60)
         except ClientError as error:
             raise KafkaError(f"the brokers did not take the events ({error}); send them again: repeats count once") from error
-        self._sent.clear()
 
     def publish(self, all_settings: Sequence[Settings], decision: Decision | None = None) -> None:
         """Put settings in force in every worker. decision: who decided it, and why. Raises KafkaError, SettingsError."""
