@@ -18,7 +18,7 @@ from tests.kafka.town import CODES, PARTITIONS, Cluster, Kept, Message, embedded
 
 HISTORY_UNTIL = datetime(2019, 1, 1, tzinfo=UTC)  # a year of history, then a year that is judged
 KILLS = 20
-PATIENCE = 240.0
+PATIENCE = 900.0
 
 # A worker that fetches no reports while a file is there, as happens by chance on a busy machine.
 REPORTS_LATE = """
