@@ -13,7 +13,8 @@ from earlywarning.core.known_events import KnownEvents, known_events
 from earlywarning.core.pages import Page, Rows, decode_page, join_pages
 from earlywarning.runtimes.front import Front
 
-_REST = 5.0  # seconds for which what was read stands, while events flow in: putting all together takes a part of one
+_REST = 5.0  # seconds for which what was read stands, while events flow in: putting all together takes a part of one ...
+_SHARE = 10  # ... but seconds where there are millions of events: it then stands for so many times as long as that took
 _OF_SOURCES = ("source", "kind", "end", "recorded", "arrived")
 
 
@@ -25,7 +26,7 @@ class Known:
         self._pages: dict[int, Page] = {}
         self._events: KnownEvents | None = None
         self._register: AreaRegister | None = None
-        self._commit, self._looked = -1, 0.0
+        self._commit, self._looked, self._rest = -1, 0.0, _REST
         self._lock = Lock()
         self._rows: Rows | None = None
 
@@ -37,14 +38,15 @@ class Known:
         return {name: self._rows.columns[name] for name in _OF_SOURCES}, self._rows.codes["source"]
 
     def events(self) -> KnownEvents:
-        """All events, at most five seconds old. Raises StoreError, PageError."""
+        """All events, at most five seconds old (longer where there are millions). Raises StoreError, PageError."""
         front = self._front
         with self._lock:
             store, own = front.store, front.register.municipality
             fresh = self._events is not None and self._register is front.register
-            if fresh and self._events is not None and (self._commit == store.commits or time.monotonic() - self._looked < _REST):
+            rested = time.monotonic() - self._looked >= self._rest
+            if fresh and self._events is not None and (self._commit == store.commits or not rested):
                 return self._events
-            now = store.commits
+            now, begun = store.commits, time.monotonic()
             if self._commit < 0:
                 self._pages = {day: decode_page(page) for day, page in store.pages(own)}
                 touched = bool(self._pages)
@@ -58,5 +60,6 @@ class Known:
                 self._events = known_events(rows, register=front.register, tree=front.tree, calendar=front.calendar)
                 self._register = front.register
             self._commit, self._looked = now, time.monotonic()
+            self._rest = max(_REST, _SHARE * (self._looked - begun))
             assert self._events is not None  # noqa: S101  # set above; for the type checker
             return self._events
