@@ -99,6 +99,12 @@ NOTES = Panel(
     [(f"sum by (what) (increase(earlywarning_data_notes_total{{{JOB}}}[7d]))", "{{what}}")],
 )
 
+
+def _assessed(what: str) -> str:
+    """Alerts that were assessed so, by tendency."""
+    return f'sum by (tendency) (earlywarning_alerts_assessed{{{JOB}, assessment=~"{what}"}})'
+
+
 HEALTH = Page(
     "service-health",
     Text("Tjänstens hälsa", "Service health"),
@@ -381,6 +387,32 @@ DETECTION = Page(
             Text("Varningar efter tendens", "Alerts by tendency"),
             Text("Alla som är sparade.", "All that are kept."),
             [(f"sum by (tendency) (earlywarning_alerts{{{JOB}}})", "{{tendency}}")],
+        ),
+        Panel(
+            BARS,
+            Text("Varningar efter gruppens bedömning", "Alerts by the group's assessment"),
+            Text(
+                "confirmed: bekräftade; known-cause: förklarade; false-alarm: falska; data-fault: fel i uppgifterna.",
+                "Confirmed, explained by a known cause, false, or a fault of the data.",
+            ),
+            [(f"sum by (assessment) (earlywarning_alerts_assessed{{{JOB}}})", "{{assessment}}")],
+        ),
+        Panel(
+            BARS,
+            Text("Andel bekräftade efter tendens", "Share confirmed by tendency"),
+            Text(
+                "Av dem som gruppen har bedömt. Med få bedömda säger andelen litet: earlywarning learning ger intervall.",
+                "Of those that the group has assessed. Of few the share says little: earlywarning learning gives intervals.",
+            ),
+            [(f"{_assessed('confirmed')} / {_assessed('.+')}", "{{tendency}}")],
+            unit="percentunit",
+        ),
+        Panel(
+            STAT,
+            Text("Tid till kvittering, median", "Time to acknowledgement, median"),
+            Text("Från det att varningen öppnades.", "From the moment at which the alert was opened."),
+            [(f"max(earlywarning_alert_acknowledge_median_seconds{{{JOB}}})", "")],
+            unit="s",
         ),
         LATENESS,
         NOTES,

@@ -163,6 +163,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, elsewhere: str) -> Iter
         for event in [*past[-60:], *merged(surge(440))]:
             service.send(_line(event), "application/x-ndjson")
         service.send([body(1, category="NOPE"), body(2, kind="x", source="nobody")])
+        for alert in service.client.get("/v1/alerts").json()["alerts"][:2]:
+            for said in ({"action": "acknowledge"}, {"action": "assess", "assessment": "confirmed", "reason": "new-problem"}):
+                answer = {"actor": "samordnaren", "answer_id": f"{said['action']}-{alert['alert_id']}", **said}
+                assert service.client.post(f"/v1/alerts/{alert['alert_id']}/answers", json=answer).status_code == 200
         refused = 'count_over_time(earlywarning_events_total{job="earlywarning",outcome="rejected"}[1m]) > 1'
         taken = f'sum(earlywarning_events_total{{job="earlywarning"}}) > {seen}'
         until(lambda: server.ask(refused) and server.ask(taken), "a second scrape", server.log)

@@ -88,7 +88,8 @@ def test_what_cannot_be_taken_is_answered_in_words(service: Running) -> None:
     assert _answer(service, f"{CODE}-200101-00000000", answer_id="x4", action="acknowledge").status_code == 404
     odd = _answer(service, name, answer_id="x5", action="dance with 19800101-1234")
     assert odd.status_code == 400
-    assert odd.json() == {"problem": "the body is no answer as the API document says", "at": "$.action"}
+    assert odd.json() == {"problem": "action: invalid enum value (value left out)", "field": "action", "rule": "value"}
+    assert service.client.post(f"/v1/alerts/{name}/answers", json={"action": "acknowledge"}).json()["rule"] == "missing-field"
     personal = _answer(service, name, answer_id="x6", action="note", note="fråga 0701234567")
     assert personal.status_code == 422
     assert "0701234567" not in personal.text

@@ -24,7 +24,7 @@ from earlywarning.runtimes.learned import learned
 from earlywarning.runtimes.links import Link, LinkError
 from earlywarning.store import StoreError
 from earlywarning.store.cases import Cases
-from earlywarning.web.bodies import BodyError, read_body, whole_number
+from earlywarning.web.bodies import BodyError, as_json, as_kind, read_body, whole_number
 from earlywarning.web.json_answers import json_answer
 
 _CONFLICTS = ("stale", "illegal-transition")
@@ -57,11 +57,9 @@ async def answer_alert(request: Request[Any, Any, State], state: State, alert_id
         given = read_body(await request.body(), dict[str, Any])
         if request.user.signed_in:  # who signs in answers as nobody else
             given["actor"] = request.user.name
-        said = msgspec.convert({**given, "alert_id": alert_id, "at": datetime.now(UTC)}, Answer)
-    except (msgspec.ValidationError, BodyError) as error:
-        # Where it is wrong, never what it says there.
-        place = str(error).rpartition(" - at ")[2].strip("`") if " - at " in str(error) else "$"
-        return json_answer({"problem": "the body is no answer as the API document says", "at": place}, 400)
+        said = as_kind({**given, "alert_id": alert_id, "at": datetime.now(UTC)}, Answer)
+    except BodyError as error:
+        return json_answer(as_json(error), 400)
     try:
         case = await asyncio.to_thread(service.answer, said)
     except AnswerError as error:

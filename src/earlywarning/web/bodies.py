@@ -36,6 +36,14 @@ def read_body(body: bytes, kind: type[T]) -> T:
         raise BodyError("", "json", "the body is not JSON in UTF-8") from error
 
 
+def as_kind(given: object, kind: type[T]) -> T:
+    """What a body holds as a record, after the service has set fields of it. Raises BodyError."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise _described(str(error)) from error
+
+
 def _described(message: str) -> BodyError:
     at = _AT.search(message)
     field = at.group(1) if at else ""
