@@ -100,6 +100,14 @@ class Drawn:
         self._town: tuple[AreaRegister, Town | None] | None = None
         self._bodies: OrderedDict[Hashable, _Body] = OrderedDict()
         self._lock, self._drawing = Lock(), Lock()
+        self._open: tuple[int, list[Alert]] = (-1, [])
+
+    def open_alerts(self, service: Front) -> list[Alert]:
+        """Alerts that are open now; read again when one may have changed."""
+        news, held = service.store.news, self._open
+        if held[0] != news:
+            self._open = held = (news, service.store.alerts(municipality=service.register.municipality, states=("open",)))
+        return held[1]
 
     def body(self, key: Hashable, made_of: tuple[object, ...], told: tuple[Told, ...], draw: Callable[[], Markup]) -> Markup:
         """A drawn part of a page, drawn anew when one of the values that it is made of is another one.
@@ -206,11 +214,11 @@ def columns_at(register: AreaRegister, level: int, visitor: Visitor) -> tuple[ND
     return areas[seen], np.where(place >= 0, number[np.maximum(place, 0)], -1) if len(areas) else place
 
 
-def alerts_then(service: Front, look: Look, visitor: Visitor) -> list[Alert]:
+def alerts_then(service: Front, drawn: Drawn, look: Look, visitor: Visitor) -> list[Alert]:
     """Alerts that were open at the close of the day, as they were then; of the latest day, as they are."""
     own, day = service.register.municipality, look.date
     if look.latest:
-        found = service.store.alerts(municipality=own, states=("open",))
+        found = drawn.open_alerts(service)
     else:
         since = date_of(look.day - _OLDEST_ALERT)
         kept = service.store.alerts(municipality=own, since=since, until=day)

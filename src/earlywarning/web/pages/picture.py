@@ -48,7 +48,7 @@ def picture_page(request: Asking, state: State) -> Response[bytes]:
     if look is None:
         return render(request, "picture_empty.html", here="picture")
     visitor, language = request.user, language_of(request)
-    alerts = alerts_then(service, look, visitor)
+    alerts = alerts_then(service, drawn, look, visitor)
     everything = "all" in request.query_params
     # Readers mostly look at the same picture: it is drawn once for all of them, until something in it changes.
     told = tuple(Told(a.alert_id, a.updated_on, a.observed) for a in alerts)
