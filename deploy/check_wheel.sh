@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Wheel and sdist as a user gets them: built twice in different places with equal hashes, the wheel installed in an empty
-# environment with the locked dependencies, and used there. Leaves both in dist/. Needs `make check` to have set up .venv.
+# environment with the locked dependencies, and used there; its pages are looked at without a network. Leaves both in dist/. Needs
+# `make check` to have set up .venv, and Chromium.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -46,4 +47,5 @@ echo '{"kind":"report","event_id":"1","source":"parks","category":"LIGHTING","mu
 "$new/earlywarning" ingest one.jsonl --settings earlywarning.toml
 "$new/earlywarning" counts --settings earlywarning.toml --first "${when%T*}" --format csv | grep -q ',1$'
 "$new/python" -c 'import earlywarning, sys; sys.exit(sys.prefix not in earlywarning.__file__)'
+"$root/$python" "$root/deploy/check_offline.py" "$new/earlywarning" "$work"
 echo "The wheel works in an empty environment."

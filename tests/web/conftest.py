@@ -7,15 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page
 
 from earlywarning.core.events import Decoded
 from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.sources.supply import Supply
 from tests.core.town import CATEGORIES, CODE, NOW, areas_text, history, merged, surge
+from tests.web.browser import Open, axe_source, chromium
 
 SETTINGS = f"""
 [municipality]
@@ -157,3 +160,65 @@ def open_town(folder: Path, access: str = "") -> Service:
     file = folder / "earlywarning.toml"
     file.write_text(file.read_text() + f"\n[access]\n{access}\n")
     return Service.open(load_settings(file))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return axe_source()
+
+
+@pytest.fixture(scope="module")
+def service(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(copied(town_folder, tmp_path_factory.mktemp("open")))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def closed(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same with accounts."""
+    folder = copied(town_folder, tmp_path_factory.mktemp("closed"))
+    (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
+    running = Running(folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """Opens a page as somebody new; anything the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def opened(address: str, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    # What is refused on purpose, and lines that are cut on purpose.
+    assert [c for c in complaints if "status of 4" not in c and "ERR_INTERNET_DISCONNECTED" not in c] == []
+
+
+def alert_ids(service: Running) -> list[str]:
+    return [a["alert_id"] for a in service.client.get("/v1/alerts").json()["alerts"]]
+
+
+def account(service: Running, name: str, role: str) -> str:
+    """Makes an account with the command, while the service runs; returns its one-time address."""
+    command = [sys.executable, "-m", "earlywarning", "accounts", "add", name, "--role", role]
+    made = subprocess.run(command, cwd=service.folder, capture_output=True, text=True, check=True)
+    found = re.search(r"/set-up/[\w-]+", made.stdout)
+    assert found, made.stdout
+    return service.address + found.group()

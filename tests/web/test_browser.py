@@ -1,74 +1,15 @@
 """The pages in a real browser: no barriers in either language, light and dark; the paths people take, by hand and keyboard."""
 
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from io import BytesIO
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from pypdf import PdfReader
 
 from tests.plan.plans import TOML
-from tests.web.browser import TAGS, axe_source, barriers, chromium
-from tests.web.conftest import Running, body, copied
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return axe_source()
-
-
-@pytest.fixture(scope="module")
-def service(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(copied(town_folder, tmp_path_factory.mktemp("open")))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def closed(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The same with accounts."""
-    folder = copied(town_folder, tmp_path_factory.mktemp("closed"))
-    (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
-    running = Running(folder)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """Opens a page as somebody new; anything the browser complains of fails the test."""
-    contexts, complaints = [], []
-
-    def opened(address: str, **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda e: complaints.append(str(e)))
-        page.goto(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [c for c in complaints if "status of 4" not in c] == []  # what is refused on purpose
-
-
-def alert_ids(service: Running) -> list[str]:
-    return [a["alert_id"] for a in service.client.get("/v1/alerts").json()["alerts"]]
+from tests.web.browser import TAGS, Open, barriers
+from tests.web.conftest import Running, account, alert_ids, body
 
 
 def a_draft(service: Running) -> int:
@@ -89,15 +30,6 @@ def put_plan(service: Running) -> None:
     """An action plan in force, and a refused event that waits."""
     assert service.client.post("/v1/plan", params={"actor": "Styrgruppen"}, content=TOML.encode()).status_code == 200
     service.send([body(1, area="A77")])
-
-
-def account(service: Running, name: str, role: str) -> str:
-    """Makes an account with the command, while the service runs; returns its one-time address."""
-    command = [sys.executable, "-m", "earlywarning", "accounts", "add", name, "--role", role]
-    made = subprocess.run(command, cwd=service.folder, capture_output=True, text=True, check=True)
-    found = re.search(r"/set-up/[\w-]+", made.stdout)
-    assert found, made.stdout
-    return service.address + found.group()
 
 
 @pytest.mark.parametrize("language", ["sv", "en"])

@@ -76,7 +76,7 @@ def test_a_surge_stands_out_on_the_map_in_the_table_and_in_its_lane(client: Clie
     assert compared == "far more"
     assert int(alerts) >= 1
     assert row(text, "Area 3")[3] == "as expected"
-    assert re.search(r'<path class="a m3"', text)
+    assert re.search(r'<path id="m\d+" class="a m3"', text)
     assert "Area 4: 9, expected" in text or f"Area 4: {observed}, expected" in text
 
 

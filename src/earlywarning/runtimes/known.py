@@ -38,28 +38,37 @@ class Known:
         return {name: self._rows.columns[name] for name in _OF_SOURCES}, self._rows.codes["source"]
 
     def events(self) -> KnownEvents:
-        """All events, at most five seconds old (longer where there are millions). Raises StoreError, PageError."""
+        """All events, at most five seconds old (longer where there are millions); what was there, while another reads what is new. Raises StoreError, PageError."""
+        held = self._events
+        if not self._lock.acquire(blocking=held is None or self._register is not self._front.register):
+            assert held is not None  # noqa: S101  # for the type checker
+            return held
+        try:
+            return self._brought_forward()
+        finally:
+            self._lock.release()
+
+    def _brought_forward(self) -> KnownEvents:
         front = self._front
-        with self._lock:
-            store, own = front.store, front.register.municipality
-            fresh = self._events is not None and self._register is front.register
-            rested = time.monotonic() - self._looked >= self._rest
-            if fresh and self._events is not None and (self._commit == store.commits or not rested):
-                return self._events
-            now, begun = store.commits, time.monotonic()
-            if self._commit < 0:
-                self._pages = {day: decode_page(page) for day, page in store.pages(own)}
-                touched = bool(self._pages)
-            else:
-                days = store.touched(own, self._commit)
-                touched = bool(days)
-                for day in days:
-                    self._pages.update({d: decode_page(page) for d, page in store.pages(own, day, day)})
-            if touched or not fresh:
-                self._rows = rows = join_pages(self._pages[day] for day in sorted(self._pages))
-                self._events = known_events(rows, register=front.register, tree=front.tree, calendar=front.calendar)
-                self._register = front.register
-            self._commit, self._looked = now, time.monotonic()
-            self._rest = max(_REST, _SHARE * (self._looked - begun))
-            assert self._events is not None  # noqa: S101  # set above; for the type checker
+        store, own = front.store, front.register.municipality
+        fresh = self._events is not None and self._register is front.register
+        rested = time.monotonic() - self._looked >= self._rest
+        if fresh and self._events is not None and (self._commit == store.commits or not rested):
             return self._events
+        now, begun = store.commits, time.monotonic()
+        if self._commit < 0:
+            self._pages = {day: decode_page(page) for day, page in store.pages(own)}
+            touched = bool(self._pages)
+        else:
+            days = store.touched(own, self._commit)
+            touched = bool(days)
+            for day in days:
+                self._pages.update({d: decode_page(page) for d, page in store.pages(own, day, day)})
+        if touched or not fresh:
+            self._rows = rows = join_pages(self._pages[day] for day in sorted(self._pages))
+            self._events = known_events(rows, register=front.register, tree=front.tree, calendar=front.calendar)
+            self._register = front.register
+        self._commit, self._looked = now, time.monotonic()
+        self._rest = max(_REST, _SHARE * (self._looked - begun))
+        assert self._events is not None  # noqa: S101  # set above; for the type checker
+        return self._events

@@ -52,7 +52,8 @@ class Store:
         self._shown = engine.url.render_as_string(hide_password=True)
         self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._one_at_a_time = Lock()  # the writer's threads
-        self._telling, self.commits = Lock(), 0  # commits: of this process: who shows what is kept looks whether it has risen
+        # Of this process: who shows what is kept looks whether they have risen. news: commits of alerts, or of what goes with them.
+        self._telling, self.commits, self.news = Lock(), 0, 0
         self._touched: dict[tuple[str, int], int] = {}  # by municipality and day: the commit that kept its page last
 
     @classmethod
@@ -167,6 +168,7 @@ class Store:
             if changes is not None:
                 self._touched.update({(changes.municipality, day): self.commits + 1 for day in changes.pages})
             self.commits += 1
+            self.news += bool(also or (changes is not None and (changes.alerts or changes.history)))
 
     def touched(self, municipality: str, since: int) -> list[int]:
         """Days whose pages were kept by this process after its commit number `since`."""

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -105,6 +106,10 @@ ROUTES: Mapping[str, tuple[Least, Literal["filtered", "whole"]]] = {
 }
 
 
+# Threads of their own: events are not to wait at the door while pages that are drawn hold those that all share.
+_RECOGNISING = ThreadPoolExecutor(4, thread_name_prefix="recognising")
+
+
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. name: of the account, or what answers are signed with in open mode. role: None for nobody in particular.
 
@@ -142,7 +147,10 @@ class Recognition(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """The visitor as `request.user`."""
         service: Front = connection.app.state.service
-        visitor = await asyncio.to_thread(recognise, service, connection.cookies, connection.headers.get("authorization", ""))
+        given = service, connection.cookies, connection.headers.get("authorization", "")
+        if service.settings.access.mode == "open":
+            return AuthenticationResult(user=recognise(*given), auth=None)  # nothing is read for it
+        visitor = await asyncio.get_running_loop().run_in_executor(_RECOGNISING, recognise, *given)
         return AuthenticationResult(user=visitor, auth=None)
 
 

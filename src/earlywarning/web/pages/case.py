@@ -18,7 +18,7 @@ from earlywarning.locale.catalogue import text
 from earlywarning.locale.pages import page_text
 from earlywarning.runtimes.front import Front
 from earlywarning.store import StoreError
-from earlywarning.store.cases import Cases
+from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.web.access_log import log_of
 from earlywarning.web.answers import case_of, refusal
 from earlywarning.web.bodies import whole_number
@@ -112,6 +112,7 @@ def _page(
     ordered = sorted(actions, key=lambda a: a != first)
     earlier = [a for i in case.earlier if (a := service.store.alert(i)) is not None and request.user.sees(a.areas)]
     today = today_of(service)
+    audit = Cases(service.store).audit(alert.municipality, alert.alert_id)
     daily = [(d.day, d.observed) for d in alert.days]
     first_bar, last_bar = min([alert.first_day, *(day for day, _ in daily)]), max([alert.last_day, *(day for day, _ in daily)])
     return render(
@@ -121,7 +122,7 @@ def _page(
         saved="saved" in request.query_params and not problem, answer_id=uuid.uuid4().hex, assessments=_assessments(),
         close_reasons=REASONS["close"], reopen_reasons=REASONS["reopen"], causes=CAUSES, outcomes=OUTCOMES,
         others=_others(request, service, alert, names) if "merge" in actions else [],
-        audit=list(reversed(Cases(service.store).audit(alert.municipality, alert.alert_id))),
+        audit=list(reversed(audit)), meanwhile=_meanwhile(case, audit, form or {}) if status == 409 else [],
         changes=service.store.history(alert.alert_id)[-12:], town=drawn_of(state).town(service.register),
         held=service.register.resolve(alert.areas).tolist(), today=today,
         area_links=[(code, names.area(code, language)) for code in alert.areas if code in service.register.codes],
@@ -129,6 +130,13 @@ def _page(
         bars=bars_of(daily, first_bar, last_bar, 640, 72), bars_first=first_bar, bars_last=last_bar,
         actor=_actor(request),
     )  # fmt: skip
+
+
+def _meanwhile(case: Casework, audit: list[AuditEntry], form: dict[str, str]) -> list[AuditEntry]:
+    """What others have answered since the form that was refused was made, the oldest first. audit: the newest first."""
+    seen = form.get("revision", "")
+    taken = [e for e in audit if e.answer_id is not None]
+    return taken[: max(case.revision - int(seen), 0)][::-1] if seen.isdecimal() else []
 
 
 def _assessments() -> list[tuple[str, tuple[str, ...]]]:

@@ -13,6 +13,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.calendar import date_of
 from earlywarning.core.casework import ENDED, Casework, possible
+from earlywarning.core.outgoing import key_of
 from earlywarning.core.roles import suffices
 from earlywarning.locale import Names, sentence
 from earlywarning.locale.catalogue import expected_words, number_words
@@ -32,7 +33,10 @@ _POLL, _BEAT = 1.0, 20.0  # seconds between looks for news, and between signs of
 
 
 class Card(NamedTuple):
-    """An alert as it is shown in the list. bars: x, y, width, height; here: indices of its areas."""
+    """An alert as it is shown in the list. bars: x, y, width, height; here: indices of its areas.
+
+    answer_id: the same for a visitor as long as nobody has answered, so that a form that is sent twice counts once.
+    """
 
     alert: Alert
     case: Casework
@@ -45,6 +49,7 @@ class Card(NamedTuple):
     observed: str
     expected: str
     acknowledges: bool
+    answer_id: str
 
 
 def today_of(service: Front) -> date:
@@ -81,6 +86,7 @@ def inbox_page(request: Asking, state: State) -> Response[bytes]:
     which: Which = next((w for w in WHICH if w == asked.get("which")), "waiting")
     group = asked.get("group", "") if asked.get("group", "") in GROUPS else "stage"
     names = Names.from_registers(service.register, service.tree)
+    news = service.store.news  # before reading: what is kept from now on is told by the stream
     kept = [a for a in service.store.alerts(municipality=service.register.municipality, limit=_READ) if request.user.sees(a.areas)]
     cases = Cases(service.store).of([a.alert_id for a in kept])
     pairs = [(a, case_now(a, cases.get(a.alert_id))) for a in kept]
@@ -95,7 +101,8 @@ def inbox_page(request: Asking, state: State) -> Response[bytes]:
     if wanted := asked.get("q", "").strip().casefold()[:80]:
         found = [f for f in found if wanted in f[2].casefold() or wanted in f[0].alert_id.casefold()]
     may = request.user.role is not None and suffices(request.user.role, "coordinator")
-    cards = [_card(service, a, c, names, said, today, language_of(request), may=may) for a, c, said in found[:_MOST]]
+    secret = request.user.secret
+    cards = [_card(service, a, c, names, said, today, language, secret, may=may) for a, c, said in found[:_MOST]]
     words = Words(language, service.settings.municipality.timezone)
     areas = sorted({code for a in kept for code in a.areas}, key=lambda code: names.area(code, language))
     return render(
@@ -103,11 +110,13 @@ def inbox_page(request: Asking, state: State) -> Response[bytes]:
         groups=_groups(cards, group, words, names),
         group=group, all_groups=GROUPS, tendency=tendency, tendencies=sorted({a.tendency for a in kept}), q=asked.get("q", "")[:80],
         area=area, areas=[(code, names.area(code, language)) for code in areas], n=len(found), most=_MOST,
-        town=drawn_of(state).town(service.register), commits=service.store.commits,
+        town=drawn_of(state).town(service.register), news=news,
     )  # fmt: skip
 
 
-def _card(service: Front, alert: Alert, case: Casework, names: Names, said: str, today: date, language: Any, *, may: bool) -> Card:
+def _card(
+    service: Front, alert: Alert, case: Casework, names: Names, said: str, today: date, language: Any, secret: str, *, may: bool
+) -> Card:  # fmt: skip
     days = [(d.day, d.observed) for d in alert.days]
     first = min([alert.first_day, *(d for d, _ in days)])
     last = max([alert.last_day, *(d for d, _ in days)])
@@ -118,6 +127,7 @@ def _card(service: Front, alert: Alert, case: Casework, names: Names, said: str,
         alert, case, f"{areas}: {what}", said, max((today - alert.opened_on).days, 0), bars_of(days, first, last),
         service.register.resolve(alert.areas).tolist(), areas, number_words(lead.observed, language),
         expected_words(lead.expectation, language), may and "acknowledge" in possible(case),
+        key_of("inbox", secret, alert.alert_id, str(case.revision)),
     )  # fmt: skip
 
 
@@ -137,21 +147,24 @@ def _groups(cards: list[Card], by: str, words: Words, names: Names) -> list[tupl
 
 @get("/live", include_in_schema=False)
 async def live(request: Asking, state: State) -> ServerSentEvent:
-    """A message whenever something was kept; the page then asks for what is new. Ends when the session does."""
+    """A message whenever an alert, or something that goes with one, was kept; the page then asks for what is new.
+
+    Events alone are no news here: five hundred a second would have every reader ask again each second. Ends when the session does.
+    """
     service: Front = state.service
 
     async def told() -> AsyncIterator[ServerSentEventMessage]:
-        seen, quiet = service.store.commits, 0.0
+        seen, quiet = service.store.news, 0.0
         yield ServerSentEventMessage(data=str(seen), event="begun", retry=5_000)
         ends = asyncio.get_running_loop().time() + service.settings.access.idle_minutes * 60
         while asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(_POLL)
             quiet += _POLL
-            if service.store.commits != seen:
-                seen, quiet = service.store.commits, 0.0
+            if service.store.news != seen:
+                seen, quiet = service.store.news, 0.0
                 yield ServerSentEventMessage(data=str(seen), event="kept")
             elif quiet >= _BEAT:
                 quiet = 0.0
-                yield ServerSentEventMessage(comment="still here")
+                yield ServerSentEventMessage(data=str(seen), event="beat")
 
     return ServerSentEvent(told())

@@ -1,5 +1,6 @@
 """What a visitor looks at: level, category, kind of source, window and day, as the address says; and the counts for it."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from earlywarning.web.pages.frame import Asking
 
 WINDOWS = (1, 7, 28)
 _BODIES = 64  # drawn parts of pages that are kept, some 120 kB each
+_REST = 5.0  # seconds for which figures of alerts stand, while events flow in
 _OLDEST_ALERT = 200  # days: an alert does not stay open for longer
 
 
@@ -67,25 +69,78 @@ class Look(NamedTuple):
         return {**own, **other}
 
 
+class Told(NamedTuple):
+    """What a drawn picture says of an open alert."""
+
+    alert_id: str
+    updated_on: date
+    observed: float
+
+
+class _Body(NamedTuple):
+    """A drawn part of a page, what it was made of, and when (monotonic seconds)."""
+
+    made_of: tuple[object, ...]
+    told: tuple[Told, ...]
+    at: float
+    markup: Markup
+
+    def stands(self, made_of: tuple[object, ...], told: tuple[Told, ...]) -> bool:
+        """Whether it need not be drawn anew: alerts come and go at once, their figures rise at most every five seconds."""
+        if any(a is not b for a, b in zip(self.made_of, made_of, strict=True)):
+            return False
+        same = [t.alert_id for t in self.told] == [t.alert_id for t in told]
+        return self.told == told or (same and time.monotonic() - self.at < _REST)
+
+
 class Drawn:
     """What is kept between requests: events in memory, and the map of the register in force."""
 
     def __init__(self, service: Front) -> None:
         self.known = Known(service)
         self._town: tuple[AreaRegister, Town | None] | None = None
-        self._bodies: OrderedDict[Hashable, tuple[tuple[object, ...], Markup]] = OrderedDict()
-        self._lock = Lock()
+        self._bodies: OrderedDict[Hashable, _Body] = OrderedDict()
+        self._lock, self._drawing = Lock(), Lock()
+        self._open: tuple[int, list[Alert]] = (-1, [])
 
-    def body(self, key: Hashable, made_of: tuple[object, ...], draw: Callable[[], Markup]) -> Markup:
-        """A drawn part of a page, drawn anew when one of the values that it is made of is another one."""
+    def open_alerts(self, service: Front) -> list[Alert]:
+        """Alerts that are open now; read again when one may have changed."""
+        news, held = service.store.news, self._open
+        if held[0] != news:
+            self._open = held = (news, service.store.alerts(municipality=service.register.municipality, states=("open",)))
+        return held[1]
+
+    def body(self, key: Hashable, made_of: tuple[object, ...], told: tuple[Told, ...], draw: Callable[[], Markup]) -> Markup:
+        """A drawn part of a page, drawn anew when one of the values that it is made of is another one.
+
+        One is drawn at a time. Who asks meanwhile for what was drawn before is shown that: many who wait would hold all threads.
+        """
+        kept = self._kept(key)
+        if kept is not None and kept.stands(made_of, told):
+            return kept.markup
+        if not self._drawing.acquire(blocking=kept is None):
+            assert kept is not None  # noqa: S101  # for the type checker
+            return kept.markup
+        try:
+            kept = self._kept(key)
+            if kept is None or not kept.stands(made_of, told):
+                kept = _Body(made_of, told, time.monotonic(), draw())
+                self._keep(key, kept)
+            return kept.markup
+        finally:
+            self._drawing.release()
+
+    def _kept(self, key: Hashable) -> _Body | None:
         with self._lock:
-            kept = self._bodies.get(key)
-            if kept is None or any(a is not b for a, b in zip(kept[0], made_of, strict=True)):
-                self._bodies[key] = kept = (made_of, draw())
-            self._bodies.move_to_end(key)
+            if key in self._bodies:
+                self._bodies.move_to_end(key)
+            return self._bodies.get(key)
+
+    def _keep(self, key: Hashable, body: _Body) -> None:
+        with self._lock:
+            self._bodies[key] = body
             while len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
-            return kept[1]
 
     def town(self, register: AreaRegister) -> Town | None:
         """The map; drawn anew when the register has changed."""
@@ -161,11 +216,11 @@ def columns_at(register: AreaRegister, level: int, visitor: Visitor) -> tuple[ND
     return areas[seen], np.where(place >= 0, number[np.maximum(place, 0)], -1) if len(areas) else place
 
 
-def alerts_then(service: Front, look: Look, visitor: Visitor) -> list[Alert]:
+def alerts_then(service: Front, drawn: Drawn, look: Look, visitor: Visitor) -> list[Alert]:
     """Alerts that were open at the close of the day, as they were then; of the latest day, as they are."""
     own, day = service.register.municipality, look.date
     if look.latest:
-        found = service.store.alerts(municipality=own, states=("open",))
+        found = drawn.open_alerts(service)
     else:
         since = date_of(look.day - _OLDEST_ALERT)
         kept = service.store.alerts(municipality=own, since=since, until=day)

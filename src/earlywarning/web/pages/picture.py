@@ -19,7 +19,7 @@ from earlywarning.runtimes.front import Front
 from earlywarning.web.access import Visitor
 from earlywarning.web.drawing.lanes import Lanes, lanes_of
 from earlywarning.web.pages.frame import Asking, Words, language_of, part, render, root_of
-from earlywarning.web.pages.looking import WINDOWS, Drawn, Look, alerts_then, columns_at, compared, drawn_of, look_of
+from earlywarning.web.pages.looking import WINDOWS, Drawn, Look, Told, alerts_then, columns_at, compared, drawn_of, look_of
 
 _LANE_DAYS = 42
 
@@ -48,12 +48,13 @@ def picture_page(request: Asking, state: State) -> Response[bytes]:
     if look is None:
         return render(request, "picture_empty.html", here="picture")
     visitor, language = request.user, language_of(request)
-    alerts = alerts_then(service, look, visitor)
+    alerts = alerts_then(service, drawn, look, visitor)
     everything = "all" in request.query_params
     # Readers mostly look at the same picture: it is drawn once for all of them, until something in it changes.
-    told = tuple((a.alert_id, a.updated_on, a.observed) for a in alerts)
-    key = (look, language, root_of(request), visitor.areas if visitor.limited else None, everything, told)
-    body = drawn.body(key, (events, service.register, service.tree), lambda: _body(request, service, drawn, look, alerts))
+    told = tuple(Told(a.alert_id, a.updated_on, a.observed) for a in alerts)
+    key = (look, language, root_of(request), visitor.areas if visitor.limited else None, everything)
+    made_of = (events, service.register, service.tree)
+    body = drawn.body(key, made_of, told, lambda: _body(request, service, drawn, look, alerts))
     return render(request, "picture.html", here="picture", body=body)
 
 

@@ -108,20 +108,39 @@ for (const drawing of document.querySelectorAll("[data-rove]")) {
 }
 for (const words of document.querySelectorAll("[data-keys]")) words.hidden = false;
 
-// News: when something was kept, the cards are fetched anew, unless somebody is just working in them.
+// A form that is on its way is not sent again by a second click; after a while, or when the page is shown again, it may be.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => { delete form.dataset.sent; }, 15000);
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// News: when something was kept, the cards are fetched anew, unless somebody is just working in them. When the line is lost the
+// page says so, and catches up when it is back.
 const place = document.querySelector("[data-live]");
 if (place && "EventSource" in window) {
-  let waiting = false;
+  let waiting = false, lost = false, seen = place.dataset.seen, refreshed = 0, source, silence;
   const busy = () => document.querySelector("#cards")?.contains(document.activeElement);
   const refresh = async () => {
-    const answer = await fetch(window.location.href, { headers: { accept: "text/html" } });
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.querySelector("#cards");
-    const old = document.querySelector("#cards");
-    if (fresh && old && fresh.innerHTML !== old.innerHTML) old.replaceWith(fresh);
-    waiting = false;
-    place.replaceChildren();
+    try {
+      const answer = await fetch(window.location.href, { headers: { accept: "text/html" } });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("#cards");
+      const old = document.querySelector("#cards");
+      if (fresh && old && fresh.innerHTML !== old.innerHTML) old.replaceWith(fresh);
+      if (!lost) place.replaceChildren();
+    } catch {
+      return; // the stream says that the line is lost, and asks again when it is back
+    } finally {
+      waiting = false;
+      refreshed = Date.now();
+    }
   };
   const offer = () => {
     const button = document.createElement("button");
@@ -129,14 +148,53 @@ if (place && "EventSource" in window) {
     button.addEventListener("click", refresh);
     place.replaceChildren(button);
   };
-  const source = new EventSource(place.dataset.live);
-  source.addEventListener("begun", () => { document.documentElement.dataset.live = "yes"; });
-  source.addEventListener("kept", () => {
+  const news = () => {
     if (waiting) return;
     waiting = true;
-    setTimeout(() => (busy() ? offer() : refresh()), 300);
-  });
+    setTimeout(() => (busy() ? offer() : refresh()), Math.max(300, 3000 + refreshed - Date.now()));
+  };
+  const lose = () => {
+    document.documentElement.dataset.live = "no";
+    if (lost) return;
+    lost = true;
+    const words = document.createElement("p");
+    words.className = "card notice bad";
+    words.textContent = place.dataset.lost;
+    place.replaceChildren(words);
+  };
+  const begin = () => {
+    source?.close();
+    source = new EventSource(place.dataset.live);
+    source.addEventListener("begun", (event) => {
+      document.documentElement.dataset.live = "yes";
+      // Kept while the page was on its way, or while the line was lost.
+      if (lost || event.data !== seen) {
+        if (lost) place.replaceChildren();
+        lost = waiting = false;
+        news();
+      }
+      heard(event);
+    });
+    source.addEventListener("kept", (event) => { heard(event); news(); });
+    source.addEventListener("beat", heard);
+    source.addEventListener("error", () => {
+      lose();
+      // The browser tries again by itself unless it was refused.
+      if (source.readyState === EventSource.CLOSED) heard({ data: seen });
+    });
+  };
+  // There is a sign of life every 20 seconds; a line that is silent for much longer is begun anew.
+  const heard = (event) => {
+    seen = event.data;
+    clearTimeout(silence);
+    silence = setTimeout(() => { lose(); begin(); }, 50000);
+  };
+  begin();
+  window.addEventListener("offline", lose);
+  window.addEventListener("online", begin);
   window.addEventListener("pagehide", () => source.close());
+  // A page that comes back whole from the browser's memory begins anew.
+  window.addEventListener("pageshow", (event) => { if (event.persisted) begin(); });
 }
 
 // Keys in the list: j and k go from card to card, / to the search.
