@@ -30,8 +30,12 @@ class Retention(Section, frozen=True, kw_only=True):
 
 def months_needed(detection: Detection) -> int:
     """Months of events that the baselines need: years, guard, longest window, and the month in which whole months are forgotten."""
-    days = detection.years * _YEAR + detection.guard_days + max(detection.windows)
-    return ceil(days / _MONTH) + 1
+    return ceil(days_needed(detection) / _MONTH) + 1
+
+
+def days_needed(detection: Detection) -> int:
+    """Days of events on which the judgement of a day rests: years, guard and longest window."""
+    return detection.years * _YEAR + detection.guard_days + max(detection.windows)
 
 
 def events_months(retention: Retention, detection: Detection) -> int:

@@ -11,6 +11,7 @@ from earlywarning.core.events import Decoded
 from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.sources.supply import Supply
+from earlywarning.web.access import VISITOR, Visitor
 from earlywarning.web.api import make_app
 from earlywarning.web.serving import bounded
 from tests.core.town import history, merged, surge
@@ -18,6 +19,8 @@ from tests.web.conftest import write_town
 
 _ALERT = "ALERT"  # in a seed: the id of the town's alert
 _TOKEN = "TOKEN"  # in a seed: a signed link to it
+_OURS = "csrf=x"  # in a seed: what a form of this visitor carries
+_VISITOR = Visitor(secret="v" * 43)
 
 
 def _seed(method: str, target: str, content_type: str = "", sent: str = "") -> bytes:
@@ -57,6 +60,28 @@ SEEDS = [
     _seed("POST", f"/alerts/{_ALERT}", _FORM, "csrf=x&action=acknowledge&revision=0"),
     _seed("POST", "/sign-in", _FORM, "csrf=x&name=eva&password=x&next=/alerts"),
     _seed("POST", "/v1/events", _JSON, "[{}]"),
+    _seed("GET", "/v1/settings/versions?limit=3"),
+    _seed("GET", "/v1/settings/drafts/1"),
+    _seed("POST", "/v1/settings/drafts", _JSON,
+          '{"changes": {"detection.min_count": 4, "budget.district_weights": {"D0": 2.0}}, "reason": "x"}'),
+    _seed("POST", "/v1/settings/drafts/1", _JSON,
+          '{"changes": {"detection.windows": [1, 7]}, "reason": "y", "actor": "z", "revision": 1}'),
+    _seed("POST", "/v1/settings/drafts/1/rebase", _JSON, '{"revision": 1}'),
+    _seed("POST", "/v1/settings/drafts/2/withdraw", _JSON, '{"revision": 1, "actor": "z"}'),
+    _seed("POST", "/v1/settings/drafts/1/apply", _JSON, '{"revision": 1, "seen": 9}'),
+    _seed("POST", "/v1/settings/back", _JSON, '{"seen": 9, "to": 1, "reason": "x"}'),
+    _seed("POST", "/v1/dead-letters/replay", _JSON, '{"ids": [1, 2], "rule": "json", "source": "wardens"}'),
+    _seed("GET", "/settings"),
+    _seed("GET", "/settings/drafts/new?detection.min_count=4&detection.windows=1,7&budget.district_weights=D0=2&reason=x"),
+    _seed("GET", "/settings/drafts/1?saved=draft"),
+    _seed("POST", "/settings/drafts", _FORM, "csrf=x&detection.min_count=4&reason=x"),
+    _seed("POST", "/settings/drafts/1", _FORM, "csrf=x&action=rebase&revision=1"),
+    _seed("POST", "/settings/drafts/1/apply", _FORM, "csrf=x&revision=1&seen=9"),
+    _seed("POST", "/settings/back", _FORM, "csrf=x&to=1&seen=9"),
+    _seed("GET", "/dead-letters?rule=json&source=wardens&after=0"),
+    _seed("POST", "/dead-letters", _FORM, "csrf=x&id=1&rule=json&source=wardens"),
+    _seed("GET", "/plan?language=sv"),
+    _seed("POST", "/plan", _FORM, "csrf=x&name=plan.csv&content=cmVjb3JkO2NvZGU=&base=0&note=x"),
 ]  # fmt: skip
 
 
@@ -79,12 +104,14 @@ class Application:
     def ask(self, data: bytes) -> tuple[int, bytes]:
         """The answer to a request: a line with method and target, a line with the content type, an empty line, the body."""
         data = data.replace(_ALERT.encode(), self.alert.encode()).replace(_TOKEN.encode(), self.token.encode())
+        data = data.replace(_OURS.encode(), f"csrf={_VISITOR.csrf}".encode())
         first, _, rest = data.partition(b"\n")
         kind, _, sent = rest.partition(b"\n\n")
         method, _, target = first.partition(b" ")
         raw, _, query = target.partition(b"?")
         path = "/" + raw.lstrip(b"/").decode("latin-1")
-        headers = [(b"host", b"est.example.se"), (b"content-type", kind), (b"content-length", str(len(sent)).encode())]
+        headers = [(b"host", b"est.example.se"), (b"content-type", kind), (b"content-length", str(len(sent)).encode()),
+                   (b"cookie", f"{VISITOR}={_VISITOR.secret}".encode())]  # fmt: skip
         if not path.startswith("/v1"):
             headers.append((b"accept", b"text/html"))
         scope: dict[str, Any] = {

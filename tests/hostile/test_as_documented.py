@@ -1,5 +1,6 @@
 """The OpenAPI document against the running service: every answer is one that it names, and none is a fault of the service."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def test_every_answer_is_one_that_the_document_names(service: Running, tmp_path:
 def test_an_address_says_which_methods_it_takes(service: Running) -> None:
     document = service.client.get("/openapi.json").json()
     for path in document["paths"]:
-        answer = service.client.options(path.replace("{", "").replace("}", ""))
+        answer = service.client.options(re.sub(r"{\w+}", "1", path))
         assert answer.status_code == 204, path
         assert "OPTIONS" in answer.headers["allow"], path
 

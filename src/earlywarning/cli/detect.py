@@ -15,6 +15,7 @@ from earlywarning.cli.place import OperatorError
 from earlywarning.core.detectors.status import DetectorError
 from earlywarning.lab.counts_table import CountsTable, TableError, read_counts
 from earlywarning.lab.detect import COLUMNS, detect
+from earlywarning.runtimes.cells import cell
 
 _MONTHLY, _DAILY = 12, 365  # steps in a year
 _SERIES = re.compile(r"\bseries (\d+)\b")
@@ -46,7 +47,7 @@ def run_detect(
         for i, name in enumerate(counts.names):
             columns = zip(*(column[i] for column in figures), strict=True)
             for t, cells, status in zip(steps.tolist(), columns, found.status[i].tolist(), strict=True):
-                writer.writerow([name, t, *map(_cell, cells), status])
+                writer.writerow([cell(name), t, *map(_cell, cells), status])
     if not weeks or start:
         which = f"{steps[0]}:{steps[-1]}" + ("" if weeks else ", all that have enough history")
         said = f" ({named(int(steps[0]))} to {named(int(steps[-1]))})" if start else ""

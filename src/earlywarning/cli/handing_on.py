@@ -12,6 +12,7 @@ from earlywarning.cli.place import OperatorError, load
 from earlywarning.core.calendar import LocalCalendar, date_of
 from earlywarning.core.iso_week import week_of
 from earlywarning.runtimes.assembly import area_register, category_tree
+from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.store import Store
 
@@ -53,7 +54,7 @@ def hand_on_counts(
         table = io.StringIO()
         writer = csv.DictWriter(table, list(PublishedCount.__annotations__), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "count": ".." if row["count"] is None else row["count"]} for row in rows)
+        writer.writerows(cells({**row, "count": ".." if row["count"] is None else row["count"]} for row in rows))
         text = table.getvalue()
     if out is None:
         print(text, end="")

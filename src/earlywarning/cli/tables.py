@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from earlywarning.cli.place import OperatorError
+from earlywarning.runtimes.cells import cell
 
 Form = Literal["csv", "parquet", "json"]
 FORMS: tuple[Form, ...] = ("csv", "parquet", "json")
@@ -88,7 +89,7 @@ def _cell(value: Any) -> Any:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return ";".join(value) if isinstance(value, tuple | list) else value
+    return cell(";".join(value) if isinstance(value, tuple | list) else value)
 
 
 def write_parquet(path: Path, columns: Mapping[str, type], rows: Sequence[Row]) -> None:

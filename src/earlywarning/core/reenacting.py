@@ -75,12 +75,18 @@ def heard(verdicts: Iterable[Verdict], day_of: Callable[[Verdict], int], calenda
 
 
 def reenact_pages(
-    engine: Engine, pages: Sequence[bytes], happenings: Sequence[Happening], judged_from: int, clock: tuple[int, int]
+    engine: Engine,
+    pages: Sequence[bytes],
+    happenings: Sequence[Happening],
+    judged_from: int,
+    clock: tuple[int, int],
+    opened: Sequence[int] = (),
 ) -> Reenacted:
     """Take the rows of pages once more, day by day.
 
     engine: a fresh one with the settings that were in force on day `judged_from`, the first that is judged; what arrived
-    before is taken as known then. clock: day and hour at which it ends. Raises PageError.
+    before is taken as known then. clock: day and hour at which it ends. opened: days before `judged_from` on which alerts about
+    counts were opened. Raises PageError.
     """
     rows = ledger_rows(pages, engine.codes, engine.number_of_source)
     columns: Columns = {name: values if name == "key" else values.astype(np.int64) for name, values in rows.items()}
@@ -91,7 +97,7 @@ def reenact_pages(
         known = {name: values[before] for name, values in columns.items()}
         known["superseded"] = np.where(known["superseded"] >= judged_from, STANDING, known["superseded"])
         last = int(columns["recorded"][before].max())
-        engine.restore(_pages_of(engine, known), [], {}, judged_from - 1, last)
+        engine.restore(_pages_of(engine, known), [], {}, judged_from - 1, last, opened)
     for h in happenings:
         if h.day < judged_from:
             h.happen(engine)

@@ -4,13 +4,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from earlywarning.core.action_plan import ActionPlan
 from earlywarning.core.alert_record import Alert
@@ -19,6 +20,8 @@ from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.data_notes import DataNote
 from earlywarning.core.ledger import STANDING
 from earlywarning.core.pages import PageError, decode_page, join_pages
+from earlywarning.core.settings_draft import Draft
+from earlywarning.runtimes.forgetting import runs_of
 from earlywarning.store import tables as t
 from earlywarning.store.snapshot import opened
 
@@ -177,14 +180,16 @@ def _casework(c: sa.Connection) -> Check:
     uncut = c.execute(sa.select(sa.func.min(a.id))).scalar() in (None, 1)
     taken = sa.select(a.subject, sa.func.count()).where(a.answer_id.is_not(None)).group_by(a.subject)
     answers = {row[0]: int(row[1]) for row in c.execute(taken)}
+    kept = runs_of(c)
     for row, case in _decoded(c.execute(sa.select(t.casework)), Casework, found, "casework"):
         n += 1
         _agrees(row, case, t.casework, found, "casework")
         if row.alert_id not in known:
             found.add("is of an alert that is not there", f"casework {row.alert_id}")
-        if uncut and answers.get(row.alert_id, 0) < case.revision:
+        run = kept.get(row.municipality)
+        if uncut and not (run and case.opened_at.date() < run.kept_from["names"]) and answers.get(row.alert_id, 0) < case.revision:
             found.add("has changed more often than the audit log tells", f"casework {row.alert_id}")
-        if case.merged_into and case.merged_into not in known:
+        if case.merged_into and case.merged_into not in known and run is None:  # retention may have taken the older one
             found.add("was merged into an alert that is not there", f"casework {row.alert_id}")
     return Check("casework", f"{n:,} cases", found.all())
 
@@ -211,7 +216,10 @@ def _audit(c: sa.Connection, database: str) -> Check:
     found, notes, a = _Found(), list[str](), t.audit.c
     numbers = np.array(c.execute(sa.select(a.id).order_by(a.id)).scalars().all(), dtype=np.int64)
     gaps = np.flatnonzero(np.diff(numbers) != 1)
+    gaps, cut = _not_cut(c, numbers, gaps)
     told = [f"audit: {numbers[i + 1] - numbers[i] - 1} entries are missing after number {numbers[i]}" for i in gaps[:_MOST_TOLD]]
+    if cut:
+        notes.append(f"audit: {cut} entries are missing among those that are older than retention keeps")
     if database == "postgresql":
         # A transaction that was rolled back uses numbers up there.
         notes += [f"{line}, or were never written (PostgreSQL uses up the numbers of what is rolled back)" for line in told]
@@ -229,6 +237,18 @@ def _audit(c: sa.Connection, database: str) -> Check:
         for _ in _decoded([row], Answer, found, "audit"):
             pass
     return Check("audit", f"{len(numbers):,} entries", [*told, *found.all()], notes)
+
+
+def _not_cut(c: sa.Connection, numbers: NDArray[np.int64], gaps: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """The gaps that no retention explains, and how many entries it does: of several municipalities each may keep its own for
+    another time."""
+    limit = max((run.kept_from["names"] for run in runs_of(c).values()), default=None)
+    if limit is None or not len(gaps):
+        return gaps, 0
+    a = t.audit.c
+    youngest = c.execute(sa.select(sa.func.max(a.id)).where(a.at < datetime.combine(limit, time(), tzinfo=UTC))).scalar() or 0
+    old = numbers[gaps] <= youngest
+    return gaps[~old], int((numbers[gaps[old] + 1] - numbers[gaps[old]] - 1).sum())
 
 
 def _clock(c: sa.Connection, at: datetime) -> Check:
@@ -278,6 +298,12 @@ def _others(c: sa.Connection) -> Check:
     for row, note in _decoded(c.execute(sa.select(t.data_notes)), DataNote, found, "data note"):
         n += 1
         _agrees(row, note, t.data_notes, found, "data note")
+    for row, draft in _decoded(c.execute(sa.select(t.settings_drafts)), Draft, found, "draft of settings"):
+        n += 1
+        # The record is written before the database has given the draft its number.
+        for name in ("municipality", "state", "revision"):
+            if getattr(row, name) != getattr(draft, name):
+                found.add(f"{name} is not what its record says", f"draft of settings {row.draft_id}")
     p, d = t.plans.c, t.dead_letters.c
     for _ in _decoded(c.execute(sa.select(p.number, p.body)), ActionPlan, found, "plan"):
         n += 1
@@ -287,7 +313,7 @@ def _others(c: sa.Connection) -> Check:
             found.add("is in a state that there is not", f"dead letter {row.id}")
         if row.payload is not None and not _is_json(row.payload):
             found.add("its payload cannot be read", f"dead letter {row.id}")
-    return Check("data notes, plans, dead letters", f"{n:,} records", found.all())
+    return Check("data notes, drafts, plans, dead letters", f"{n:,} records", found.all())
 
 
 def _is_json(text: str) -> bool:

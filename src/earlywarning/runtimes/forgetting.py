@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.engine import Engine
@@ -28,12 +28,16 @@ log = structlog.get_logger(__name__)
 
 
 class Forgot(msgspec.Struct, frozen=True, kw_only=True):
-    """The last run: on which local day, what is kept from which day on, and how many rows went, by kind."""
+    """The last run: on which local day, what is kept from which day on, and how many rows went, by kind.
+
+    events_before: the day before which events have gone, in this run or an earlier one; None when none ever went.
+    """
 
     on: date
     at: datetime
     kept_from: dict[str, date]
     rows: dict[str, int]
+    events_before: date | None = None
     format: int = 1
 
     @property
@@ -49,6 +53,13 @@ def last_run(store: Store, municipality: str) -> Forgot | None:
     """The last run for a municipality, None when there was none."""
     body = store.source_state(_name(municipality))
     return None if body is None else _forgot.decode(body)
+
+
+def runs_of(connection: Connection) -> dict[str, Forgot]:
+    """The last run of each municipality of a store."""
+    s = source_state.c
+    rows = connection.execute(select(s.name, s.body).where(s.name.like(f"{_name('')}%")))
+    return {name.partition(":")[2]: _forgot.decode(body) for name, body in rows}
 
 
 def _name(municipality: str) -> str:
@@ -107,7 +118,8 @@ class Forgetting:
         """Forget, in one transaction with the note of it. Raises StoreError: then nothing was forgotten."""
         code = settings.municipality.code
         before = limits(today, months_of(settings))
-        first_ever = last_run(self._store, code) is None
+        earlier = last_run(self._store, code)
+        first_ever, gone_before = earlier is None, None if earlier is None else earlier.events_before
         rows: dict[str, int] = {}
         # Sessions end by their length at the latest, by the real clock also where events have one of their own.
         ended = now - timedelta(hours=settings.access.session_hours)
@@ -116,7 +128,8 @@ class Forgetting:
         made = Forgot(on=today, at=now, kept_from=before, rows=rows)
 
         def note(c: Connection) -> None:  # when all else is done, so that it says how much that was
-            self._store.upsert(c, source_state, [{"name": _name(code), "body": msgspec.json.encode(made).decode()}])
+            noted = msgspec.structs.replace(made, events_before=before["events"] if rows["events"] else gone_before)
+            self._store.upsert(c, source_state, [{"name": _name(code), "body": msgspec.json.encode(noted).decode()}])
 
         self._store.commit(None, also=[*also, note])
         self._ran[code] = (today, repr(settings.retention) + repr(settings.detection))

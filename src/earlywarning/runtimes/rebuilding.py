@@ -5,7 +5,7 @@ own files, which also keep the order within an hour.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from earlywarning.core.alert_record import Alert, AlertChange, Signal
-from earlywarning.core.alerts import OF_A_MOMENT
+from earlywarning.core.alerts import OF_A_MOMENT, SCANNED
 from earlywarning.core.calendar import LocalCalendar, date_of, day_number
 from earlywarning.core.casework import Verdict
 from earlywarning.core.engine import Engine
@@ -22,6 +22,7 @@ from earlywarning.core.pages import decode_page
 from earlywarning.core.reenacting import Happening, Reenacted, heard, reenact_events, reenact_pages
 from earlywarning.runtimes.archive import BackupError
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings, make_engine
+from earlywarning.runtimes.comparable import Kept, first_day_alike, followed_spans, kept_by_retention
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.settings import Settings, SettingsError, parse_settings
 from earlywarning.sources.files import EventFile
@@ -53,19 +54,19 @@ def rebuild(
     """Make the state anew from the store's pages, or from suppliers' files, and compare it with what is stored.
 
     judged_from: first day that is judged; without it the day on which the first alert was opened, and with files the
-    beginning. Raises BackupError, StoreError, PageError, FileProblem, SettingsError, RegisterError.
+    beginning; where events have been forgotten, the first day whose judgement rests on kept ones alone. Raises BackupError,
+    StoreError, PageError, FileProblem, SettingsError, RegisterError.
     """
     municipality = settings.municipality.code
     clock = store.engine_state(municipality)
     if clock is None:
         raise BackupError("the store holds no events yet; there is nothing to rebuild")
     alerts = {a.alert_id: a for a in store.alerts(municipality=municipality)}
-    first = min((a.opened_on for a in alerts.values()), default=date_of(clock[0]))
-    begin = judged_from or (date.min if files else first)
-    if begin > first:
-        raise BackupError(f"the first alert was opened on {first}; judge from that day, or from an earlier one")
-    judged = day_number(begin) if begin > date(1970, 1, 1) else 0
     notes: list[str] = []
+    kept = kept_by_retention(store, settings)
+    last = date_of(clock[0])
+    begin = _begin(alerts, last, judged_from, kept, of_files=bool(files))
+    judged = day_number(begin) if begin > date(1970, 1, 1) else 0
     chosen, happenings = _settings_in_force(store, settings, judged, alerts.values(), notes)
     now = datetime.now(UTC)
     engine = make_engine(chosen, now)
@@ -77,10 +78,17 @@ def rebuild(
     if files:
         made = reenact_events(engine, _events(files, settings, mapping), happenings, judged, clock)
     else:
-        made = reenact_pages(engine, list(pages.values()), happenings, judged, clock)
-        if judged_from is None:
+        opened = sorted(day_number(a.opened_on) for a in alerts.values() if a.opened_on < begin and a.tendency in SCANNED)
+        made = reenact_pages(engine, list(pages.values()), happenings, judged, clock, opened)
+        if judged_from is None and kept is None:
             notes.append(f"judged from {begin}, the day of the first alert; what came before was taken as known then")
-    differences = [*_pages(pages, made.pages()), *_clock(clock, made)]
+    rebuilt = made.pages()
+    if kept is not None:
+        rebuilt = {day: page for day, page in rebuilt.items() if day >= day_number(kept.pages_from)}
+        made.alerts = {name: a for name, a in made.alerts.items() if name in alerts or not kept.gone(a)}
+        if not files:
+            alerts = _since_alike(store, settings, begin, last, alerts, made, kept, notes)
+    differences = [*_pages(pages, rebuilt), *_clock(clock, made)]
     exact, by_order, told = _alerts(alerts, made, store, notes, ordered=bool(files))
     changes, changed = _history(alerts, made, store, ordered=bool(files))
     differences += told + changed
@@ -92,6 +100,45 @@ def rebuild(
     if verdicts:
         notes.append(f"{len(verdicts)} answers that explain days were heard on the days on which they were given")
     return Compared(begin, len(pages), exact, by_order, changes, differences, notes)
+
+
+def _begin(
+    alerts: Mapping[str, Alert], last: date, asked: date | None, kept: Kept | None, *, of_files: bool
+) -> date:  # fmt: skip
+    """The first day to judge. Raises BackupError when the one that is asked for cannot be compared."""
+    if kept is not None and not of_files:
+        if asked is not None and asked < kept.judged_from:
+            raise BackupError(
+                f"{kept.said}, so days can be judged anew from {kept.judged_from} on; judge from that day, or a later one"
+            )
+        return min(asked or kept.judged_from, last)
+    first = min((a.opened_on for a in alerts.values()), default=last)
+    begin = asked or (date.min if of_files else first)
+    if begin > first:
+        raise BackupError(f"the first alert was opened on {first}; judge from that day, or from an earlier one")
+    return begin
+
+
+def _since_alike(
+    store: Store, settings: Settings, begin: date, last: date, alerts: dict[str, Alert], made: Reenacted, kept: Kept,
+    notes: list[str],
+) -> dict[str, Alert]:  # fmt: skip
+    """The stored alerts that can be compared, those of a rebuild that begins in the middle kept to the same days."""
+    steps: dict[str, list[AlertChange]] = {}
+    for change in made.history:
+        steps.setdefault(change.alert.alert_id, []).append(change)
+    settle = settings.alerts.settle_after_days
+    stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
+    since = first_day_alike(begin, last, stored, followed_spans(made.alerts.values(), steps, last, settle))
+    if since is None:
+        notes.append(
+            f"{kept.said}; from {begin} on there is no day from which alerts can be compared. With --events FILE all can be"
+        )
+        made.alerts = {}
+        return {}
+    notes.append(f"{kept.said}, on which judgements before {begin} rest: alerts are compared from {since} on")
+    made.alerts = {name: a for name, a in made.alerts.items() if a.opened_on >= since}
+    return {name: a for name, a in alerts.items() if a.opened_on >= since}
 
 
 def _given(verdict: Verdict) -> int:

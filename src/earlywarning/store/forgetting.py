@@ -53,6 +53,7 @@ def forget(
         ids = sa.select(a.alert_id).where(*old)
         c.execute(t.alert_history.delete().where(t.alert_history.c.alert_id.in_(ids)))
         c.execute(t.casework.delete().where(t.casework.c.alert_id.in_(ids)))
+        c.execute(t.outbox.delete().where(o.municipality == municipality, o.alert_id.in_(ids)))  # they hold what the alert said
         gone("alerts", t.alerts.delete().where(*old))
         gone("data-notes", t.data_notes.delete().where(n.municipality == municipality, n.noted_on < alerts))
         said["casework-notes"] = _blank_casework(c, municipality, names)

@@ -104,6 +104,7 @@ def leave_out_secrets(file: Path, *, passwords: bool) -> list[str]:
     said = [
         "sessions: all must sign in again",
         "one-time links of accounts",
+        "sign-ins that failed lately, which are counted against guessing",
         "the key that signs links in messages, where the store made it: links sent before are not valid afterwards",
     ]
     with closing(sqlite3.connect(file, isolation_level=None)) as c:
@@ -116,6 +117,8 @@ def leave_out_secrets(file: Path, *, passwords: bool) -> list[str]:
             if not passwords:
                 c.execute("update accounts set password_hash = null")
                 said.append("passwords (their hashes): give each account a new link with `earlywarning accounts add`")
+        if "sign_in_attempts" in present:
+            c.execute("delete from sign_in_attempts")
         c.execute("delete from source_state where name = ?", (LINK_KEY,))
         for number, text in c.execute("select number, text from settings_versions where text like '%://%:%@%'").fetchall():
             c.execute("update settings_versions set text = ? where number = ?", (without_password(text), number))
@@ -131,7 +134,7 @@ def is_empty(connection: sa.Connection) -> bool:
         return True
     if not {"pages", "alerts", "settings_versions"} <= present:
         return False  # something else's
-    passed_over = ("source_state", "settings_versions", "alembic_version")
+    passed_over = ("source_state", "settings_versions", "alembic_version", "sessions", "sign_in_attempts")
     return all(
         connection.execute(sa.select(sa.literal(1)).select_from(sa.table(name)).limit(1)).first() is None
         for name in present & set(t.metadata.tables)

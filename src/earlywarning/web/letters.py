@@ -13,6 +13,7 @@ from litestar.params import Parameter
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.replaying import Chosen, ReplayedMany, replay_chosen
 from earlywarning.store.cases import AuditEntry, Cases
+from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import json_answer, problem
 
 MOST = 20_000  # letters that one request tries; who has more asks again, or uses the command
@@ -49,9 +50,9 @@ async def replay_letters(request: Request[Any, Any, State], state: State) -> Res
     """Take refused events in again, after a register, a mapping or a setting was mended. `outcomes` counts the letters by what
     became of them; those still refused go on waiting, and `problems` counts why. `left`: how many were not tried yet."""
     try:
-        wanted = msgspec.json.decode(await request.body() or b"{}", type=ReplayLetters)
-    except msgspec.DecodeError:
-        wanted = ReplayLetters()
+        wanted = read_body(await request.body() or b"{}", ReplayLetters)
+    except BodyError as error:
+        return json_answer(as_json(error), 400)
     if not (wanted.ids or wanted.rule is not None or wanted.source is not None or wanted.all):
         return problem(400, 'the body must say which: {"ids": [1, 2]}, {"rule": "unknown-area"}, {"source": "..."}, {"all": true}')
     chosen = Chosen(tuple(wanted.ids), wanted.rule, wanted.source)

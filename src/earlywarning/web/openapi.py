@@ -1,5 +1,6 @@
 """The API as an OpenAPI 3.1 document: what its routes say of themselves, and the bodies and answers that they read by hand."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,13 @@ from earlywarning.core.events import KINDS, schema
 from earlywarning.runtimes.muting import MuteWords
 from earlywarning.web.access import ROUTES
 from earlywarning.web.briefing import SendPicture
+from earlywarning.web.letters import ReplayLetters
 from earlywarning.web.mutes import Ends
 from earlywarning.web.outbox import Retry
+from earlywarning.web.settings import Back, DraftBody, Step
 
 _JSON = "application/json"
+_TYPE = re.compile(r":\w+")  # of a parameter in a path, as the table of routes names it
 _PROBLEM = {
     "type": "object",
     "required": ["problem"],
@@ -51,10 +55,21 @@ _ALSO: Mapping[str, tuple[str, ...]] = {
     "POST /v1/mutes": ("422",),
     "POST /v1/mutes/{mute_id}/end": ("404", "409"),
     "POST /v1/briefing/send": ("422",),
+    "GET /v1/plan": ("404",),
+    "GET /v1/plan/follow-up": ("404",),
+    "GET /v1/settings/drafts/{draft_id}": ("404",),
+    "POST /v1/settings/drafts": ("422",),
+    "POST /v1/settings/drafts/{draft_id}": ("404", "409", "422"),
+    "POST /v1/settings/drafts/{draft_id}/rebase": ("404", "409", "422"),
+    "POST /v1/settings/drafts/{draft_id}/withdraw": ("404", "409", "422"),
+    "POST /v1/settings/drafts/{draft_id}/apply": ("404", "409", "422"),
+    "POST /v1/settings/back": ("404", "409", "422"),
 }  # fmt: skip
 # What is answered in another form than JSON, or also in one.
 _FORMS: Mapping[str, tuple[str, ...]] = {
     "GET /v1/counts": (_JSON, "text/csv"),
+    "GET /v1/plan": (_JSON, "application/toml"),
+    "GET /v1/plan/follow-up": ("application/pdf", "text/html"),
     "GET /v1/briefing": ("text/html", "application/pdf", _JSON),
     "GET /v1/feeds/atom": ("application/atom+xml",),
     "GET /v1/feeds/cap": ("application/atom+xml",),
@@ -66,6 +81,13 @@ _BODIES: Mapping[str, tuple[type[msgspec.Struct], bool]] = {
     "POST /v1/mutes/{mute_id}/end": (Ends, True),
     "POST /v1/outbox/retry": (Retry, False),
     "POST /v1/briefing/send": (SendPicture, True),
+    "POST /v1/dead-letters/replay": (ReplayLetters, True),
+    "POST /v1/settings/drafts": (DraftBody, True),
+    "POST /v1/settings/drafts/{draft_id}": (DraftBody, True),
+    "POST /v1/settings/drafts/{draft_id}/rebase": (Step, True),
+    "POST /v1/settings/drafts/{draft_id}/withdraw": (Step, True),
+    "POST /v1/settings/drafts/{draft_id}/apply": (Step, True),
+    "POST /v1/settings/back": (Back, True),
 }
 _SET_BY_THE_SERVICE = ("alert_id", "at")  # of an answer
 
@@ -105,7 +127,7 @@ def _mend(key: str, operation: dict[str, Any]) -> None:
     }
     if key == "POST /v1/mutes":
         responses["200"] = {**responses[good], "description": "with preview: what it would hit; nothing was made"}
-    least = next(route[0] for name, route in ROUTES.items() if name.replace(":str", "") == key)
+    least = next(route[0] for name, route in ROUTES.items() if _TYPE.sub("", name) == key)
     also = ["503", *_ALSO.get(key, ())]
     also += ["401", "403"] if least != "anyone" else []
     if operation.get("parameters") or key.startswith("POST"):

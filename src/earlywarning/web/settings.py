@@ -17,6 +17,7 @@ from earlywarning.runtimes.settings_shown import drafts_shown, shown_draft, show
 from earlywarning.settings import SettingsError
 from earlywarning.settings_drafting import KEYS, values_of
 from earlywarning.web.access import Visitor
+from earlywarning.web.bodies import BodyError, as_json, read_body
 from earlywarning.web.json_answers import json_answer
 
 Asking = Request[Visitor, Any, State]
@@ -72,9 +73,8 @@ async def _answered(work: Callable[[], Any], status: int = 200) -> Response[byte
         return json_answer(body, status_of(error))
     except SettingsError as error:
         return json_answer({"problem": str(error), "rule": "invalid", "problems": {"": str(error)}}, 422)
-    except msgspec.DecodeError as error:
-        place = str(error).rpartition(" - at ")[2].strip("`") if " - at " in str(error) else "$"
-        return json_answer({"problem": "the body is not as the API document says", "at": place}, 400)
+    except BodyError as error:
+        return json_answer(as_json(error), 400)
 
 
 @get("/v1/settings", summary="Settings in force", tags=["settings"])
@@ -127,7 +127,7 @@ async def make_draft(request: Asking, state: State) -> Response[bytes]:
     body = await request.body()
 
     def work() -> dict[str, Any]:
-        said = msgspec.json.decode(body, type=DraftBody)
+        said = read_body(body, DraftBody)
         return shown_draft(service, settings_changes.save(service, said.changes, said.reason, who_asks(request, said.actor)))
 
     return await _answered(work, 201)
@@ -140,7 +140,7 @@ async def change_draft(request: Asking, state: State, draft_id: int) -> Response
     body = await request.body()
 
     def work() -> dict[str, Any]:
-        said = msgspec.json.decode(body, type=DraftBody)
+        said = read_body(body, DraftBody)
         who = who_asks(request, said.actor)
         return shown_draft(service, settings_changes.save(service, said.changes, said.reason, who, draft_id, said.revision))
 
@@ -154,7 +154,7 @@ async def rebase_draft(request: Asking, state: State, draft_id: int) -> Response
     body = await request.body()
 
     def work() -> dict[str, Any]:
-        said = msgspec.json.decode(body, type=Step)
+        said = read_body(body, Step)
         who = who_asks(request, said.actor)
         return shown_draft(service, settings_changes.rebase(service, draft_id, said.revision, who))
 
@@ -168,7 +168,7 @@ async def withdraw_draft(request: Asking, state: State, draft_id: int) -> Respon
     body = await request.body()
 
     def work() -> dict[str, Any]:
-        said = msgspec.json.decode(body, type=Step)
+        said = read_body(body, Step)
         who = who_asks(request, said.actor)
         return shown_draft(service, settings_changes.withdraw(service, draft_id, said.revision, who))
 
@@ -182,7 +182,7 @@ async def apply_draft(request: Asking, state: State, draft_id: int) -> Response[
     body = await request.body()
 
     def work() -> dict[str, Any]:
-        said = msgspec.json.decode(body, type=Step)
+        said = read_body(body, Step)
         number = settings_changes.apply(service, draft_id, said.revision, said.seen, who_asks(request, said.actor))
         return {"number": number}
 
@@ -196,7 +196,7 @@ async def go_back(request: Asking, state: State) -> Response[bytes]:
     body = await request.body()
 
     def work() -> dict[str, Any]:
-        said = msgspec.json.decode(body, type=Back)
+        said = read_body(body, Back)
         return {"number": settings_changes.back(service, said.to, said.seen, who_asks(request, said.actor), said.reason)}
 
     return await _answered(work)

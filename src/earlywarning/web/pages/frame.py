@@ -5,7 +5,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from importlib import resources
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -26,6 +26,7 @@ POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 _YEAR = 365 * 86_400
+_KEPT = "/%?&=#;:,+!*()@~$[]"  # of an address, beside letters and digits
 _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _LINKED = {"css": "page.css", "script": "page.js", "icon": "icon.svg"}
 _LOCALE = {"sv": "sv_SE", "en": "en_GB"}
@@ -189,7 +190,8 @@ def render(
 
 def go(request: Asking, path: str, cookies: list[Cookie] | None = None) -> Response[bytes]:
     """Send the browser on to a path of this service, after a form."""
-    response = Response(b"", status_code=303, headers={"location": f"{root_of(request)}{own_path(path)}"})
+    target = quote(own_path(path), safe=_KEPT)  # a header holds no letters beyond ASCII
+    response = Response(b"", status_code=303, headers={"location": f"{root_of(request)}{target}"})
     for one in cookies or []:
         response.set_cookie(one)
     return response

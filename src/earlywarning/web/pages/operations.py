@@ -77,6 +77,13 @@ def _subject(entry: AuditEntry, names: Names, municipality: str, language: Langu
         return page_text(language, "settings", "draft_nr", number=name), f"/settings/drafts/{name}"
     if kind == "settings":
         return page_text(language, "settings", "version_nr", number=name), "/settings"
+    if kind == "plan":
+        return (
+            f"{page_text(language, 'plan', 'title')}, {page_text(language, 'settings', 'version_nr', number=name).lower()}",
+            "/plan",
+        )
+    if kind == "dead-letters":
+        return page_text(language, "letters", "title"), "/dead-letters"
     return entry.subject, f"/alerts/{entry.subject}" if entry.subject.startswith(f"{municipality}-") else ""
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 
 from litestar import Response, post
 from litestar.datastructures import State, UploadFile
@@ -33,7 +32,7 @@ async def import_plan(request: Asking, state: State) -> Response[bytes]:
     elif form.get("content"):
         try:
             data = base64.b64decode(form["content"], validate=True)
-        except binascii.Error:
+        except ValueError:  # of which binascii.Error is one
             data = b""
     return await asyncio.to_thread(_looked_at, request, state, form, name, data)
 
