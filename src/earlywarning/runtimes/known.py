@@ -38,7 +38,10 @@ class Known:
         return {name: self._rows.columns[name] for name in _OF_SOURCES}, self._rows.codes["source"]
 
     def events(self) -> KnownEvents:
-        """All events, at most five seconds old (longer where there are millions); what was there, while another reads what is new. Raises StoreError, PageError."""
+        """All events, at most five seconds old, longer where there are millions; what was there, while another reads what is new.
+
+        Raises StoreError, PageError.
+        """
         held = self._events
         if not self._lock.acquire(blocking=held is None or self._register is not self._front.register):
             assert held is not None  # noqa: S101  # for the type checker
