@@ -98,7 +98,9 @@ def run_tune(asked: Asked) -> None:
         if asked.alerts is not None:
             write_table(alerts_path, forms[1], ALERTS, told)
     m = recording.meta
-    said.append(f"{m.events:,} events, {len(recording.days)} days judged; {len(labels)} labels, {len(group)} of them from answers")
+    said.append(
+        f"{m.events:,} events, {len(recording.days)} days judged; {len(labels)} labels, {len(group)} of them from the store"
+    )
     print("\n".join([*said, f"  {time.perf_counter() - begun:.0f} s"]), file=sys.stderr)
 
 

@@ -31,6 +31,7 @@ from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
 from earlywarning.web.json_answers import json_answer, problem
+from earlywarning.web.lab import LAB
 from earlywarning.web.letters import LETTERS
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
@@ -326,7 +327,7 @@ def make_app(service: Front) -> Litestar:
             *ANSWER_ROUTES, *PAGES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, metrics,
             healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN, *LETTERS,
-            *SETTINGS,
+            *SETTINGS, *LAB,
         ],
         state=State({"service": service, "access_log": seen}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
