@@ -30,6 +30,7 @@ from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.lab_supply import labels_of
 
 TODAY, TRIED = "today", "tried"
+BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of a curve that somebody waits for: larger ones take longer than all of these
 _KEYS = {
     "budget": "alerts.false_alarms_per_week", "windows": "detection.windows", "min_count": "detection.min_count",
     "settle_after": "alerts.settle_after_days",
@@ -106,7 +107,7 @@ def _side(recording: Recording, outcome: Outcome, known: Known, shared: Collecti
 
 def curve_beside(recording: Recording, choice: Choice, known: Known) -> list[CurvePoint]:
     """The curve of a choice over budgets. Raises LabError when no known event lies within the days."""
-    return curve(recording, known.labels, choice)
+    return curve(recording, known.labels, choice, BUDGETS)
 
 
 def surge_beside(recording: Recording, surge: Surge, choice: Choice, repeats: int) -> tuple[Injection, Injection]:

@@ -16,7 +16,7 @@ from earlywarning.runtimes.lab_answers import fields_of_values
 
 # What sliders reach: lowest, highest, step.
 REACH: dict[str, tuple[float, float, float]] = {
-    "budget": (0.1, MOST, 0.1), "min_count": (1, 20, 1), "settle_after": (1, 28, 1), "days": (1, 60, 1), "total": (1, 100, 1),
+    "budget": (0.1, 5, 0.1), "min_count": (1, 20, 1), "settle_after": (1, 28, 1), "days": (1, 60, 1), "total": (1, 100, 1),
     "repeats": (1, 20, 1),
 }  # fmt: skip
 LISTS = ("windows", "tendencies", "areas", "categories")
@@ -63,6 +63,7 @@ class _Reader:
     def number(self, name: str, usual: float) -> float:
         text = str(self.query.get(name) or "").strip().replace(",", ".")
         low, high, step = REACH[name]
+        high = MOST if name == "budget" else high  # an address may ask for more than the slider
         try:
             value = float(text) if text else usual
         except ValueError:
@@ -99,7 +100,7 @@ def read_choice(query: Query, recording: Recording) -> Asked:
         begin, end = first, last
     budget = read.number("budget", m.budget)
     min_count, settle = int(read.number("min_count", m.min_count)), int(read.number("settle_after", m.settle_after))
-    sent = query.get("budget") not in (None, "")  # a form in which nothing is ticked, rather than no form
+    sent = query.get("tried") == "1"  # a form, in which nothing may be ticked, rather than an address that leaves it out
     windows = read.codes("windows", [str(w) for w in m.windows])
     tendencies = read.codes("tendencies", TENDENCIES)
     for name, chosen in (("windows", windows), ("tendencies", tendencies)):
@@ -132,7 +133,7 @@ def read_surge(query: Query, recording: Recording, choice: Choice) -> AskedSurge
     category = (read.codes("category", what) or (what[0],))[0]
     kind = (read.codes("kind", KINDS) or (KINDS[0],))[0]
     days, total = int(read.number("days", 14)), int(read.number("total", 12))
-    repeats, shape = int(read.number("repeats", 4)), (read.codes("shape", SHAPES) or (SHAPES[0],))[0]
+    repeats, shape = int(read.number("repeats", 1)), (read.codes("shape", SHAPES) or (SHAPES[0],))[0]
     first, last = choice.first or date_of(m.first), choice.last or date_of(m.last)
     latest = max(date_of(m.first), date_of(m.last) - timedelta(days=days - 1))
     begin = read.day("begin") or min(first + (last - first) / 2, latest)

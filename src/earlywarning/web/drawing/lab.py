@@ -85,7 +85,7 @@ def weeks_of(today: Sequence[WeekCount], tried: Sequence[WeekCount]) -> Weeks:
     def tall(n: int) -> float:
         return round(_HALF * n / most, 1)
 
-    def x(i: float) -> float:
+    def x(i: float) -> float:  # i: bars from the left
         return round(_LEFT + wide * i, 1)
 
     width = round(wide * 0.8, 1)

@@ -128,16 +128,16 @@ def _recording(request: Asking, state: State, told: RecordingState, usable: bool
     clock = front.store.engine_state(front.register.municipality)
     newest = date_of(clock[0]) if clock else None
     behind = (newest - told.judged_to).days if newest and told.judged_to else 0
-    span = 0.0
-    if told.day and told.last:
-        oldest = front.store.page_span(front.register.municipality)
-        begun = date_of(oldest[0]) if oldest else told.day
-        span = min(max((told.day - begun).days / max((told.last - begun).days, 1), 0.0), 1.0)
-    usual = newest - timedelta(weeks=USUAL_WEEKS) if newest else None
+    held = front.store.page_span(front.register.municipality)
+    oldest = date_of(held[0]) if held else None
+    done = 0.0
+    if told.day and told.last and oldest:
+        done = min(max((told.day - oldest).days / max((told.last - oldest).days, 1), 0.0), 1.0)
+    usual = max(newest - timedelta(weeks=USUAL_WEEKS), oldest + (newest - oldest) / 2) if newest and oldest else None
     why = told.problem.partition(":")[0] if told.state == "failed" else ""
     return part(
         request, "lab_recording.html", told=told, usable=usable, behind=behind if behind > _STALE.days else 0, newest=newest,
-        done=round(100 * span), usual=usual, windows=sorted({*front.settings.detection.windows, *told.windows}), why=why,
+        done=round(100 * done), usual=usual, windows=sorted({*front.settings.detection.windows, *told.windows}), why=why,
         csrf=_csrf(request),
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Known events, against which the lab tries settings: marked by hand or from a file; the group's assessed alerts beside them."""
 
 import asyncio
+from collections import defaultdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ def _page(
     rows = [(e, shown(e.areas, names.area), shown(e.categories, names.category)) for e in events]
     saved = request.query_params.get("saved", "")
     return render(
-        request, "lab_known.html", status=status, here="lab", rows=rows, given=given or {}, field=field, problems=problems,
-        areas=areas_below(front), categories=category_choices(front.tree, names, t), municipality_code=own,
+        request, "lab_known.html", status=status, here="lab", rows=rows, field=field, problems=problems,
+        given=defaultdict(str, given or {}),
+        areas=areas_below(front), categories=category_choices(front.tree, names, t),
         saved=saved if saved in ("added", "removed") or saved.isdecimal() else "",
         confirmed=sum(v.true for v in answers), refuted=sum(not v.true for v in answers),
     )  # fmt: skip
