@@ -31,16 +31,16 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="module")
-def service(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(copied(town_folder, tmp_path_factory.mktemp("open")))
+def service(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(copied(lab_town, tmp_path_factory.mktemp("open")))
     yield running
     running.stop()
 
 
 @pytest.fixture(scope="module")
-def closed(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def closed(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The same with accounts."""
-    folder = copied(town_folder, tmp_path_factory.mktemp("closed"))
+    folder = copied(lab_town, tmp_path_factory.mktemp("closed"))
     (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
     running = Running(folder)
     yield running
@@ -110,6 +110,7 @@ def test_axe_finds_nothing_on_any_page_in_light_or_dark_and_none_is_wider_than_a
         f"/alerts/{alert_ids(service)[0]}", "/operations?log=all", "/settings", "/settings/drafts/new?detection.min_count=0",
         f"/settings/drafts/{a_draft(service)}", "/accessibility", "/nothing",
         "/plan", "/briefing?week=2024-W10", "/dead-letters",
+        "/lab?budget=3&min_count=2&windows=1,7&areas=A4&inject=1&curve=1&place=A4&category=C1", "/lab?budget=x", "/lab/known",
     ]  # fmt: skip
     put_plan(service)
     page = visit(f"{service.address}/picture?language={language}", reduced_motion="reduce")

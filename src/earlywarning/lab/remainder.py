@@ -44,7 +44,7 @@ def _reach(recording: Recording, fit: int, number: int) -> tuple[tuple[Ints, Int
         columns = np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
         tables = (rows[scope.fine], columns[w.leaves]), (rows, columns)
         out = recording.memo[key] = tuple((np.flatnonzero(r)[:, None], np.flatnonzero(c)) for r, c in tables)
-    return out  # type: ignore[no-any-return]  # a memo holds anything
+    return out
 
 
 def rejudge(

@@ -36,6 +36,7 @@ from earlywarning.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
 _POLITE = 15  # of the process that records: it takes what the service leaves over
+_PATIENCE = 10.0  # seconds for it to end
 _HELD = 2  # recordings in memory, of one process; some hundred megabytes each for a large municipality
 # What the lab tries: a recording does not depend on it.
 _TRIED = frozenset({
@@ -149,6 +150,7 @@ class Recordings:
         with self._lock:
             if self._process is not None and self._process.is_alive():
                 self._process.terminate()
+                self._process.join(_PATIENCE)
 
     def get(self) -> tuple[Recording, Lock]:
         """The recording, with today's settings, and the lock under which it may be asked. Raises LabError when there is none."""

@@ -31,7 +31,7 @@ from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
 from earlywarning.web.json_answers import json_answer, problem
-from earlywarning.web.lab import LAB
+from earlywarning.web.lab import LAB, stop_recording
 from earlywarning.web.letters import LETTERS
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.outbox import list_messages, retry_messages
@@ -334,6 +334,7 @@ def make_app(service: Front) -> Litestar:
         exception_handlers={Exception: refused},
         guards=[guard],
         middleware=[no_sniffing, Recognition],
+        on_shutdown=[stop_recording],
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/live", "/static"]),
         request_max_body_size=service.settings.service.max_body_megabytes << 20,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.params import Parameter
 
@@ -36,6 +36,12 @@ def recordings_of(state: State) -> Recordings:
         state.recordings = Recordings(state.service)
     recordings: Recordings = state.recordings
     return recordings
+
+
+def stop_recording(app: Litestar) -> None:
+    """End what an application that closes has begun: the next one records anew."""
+    if "recordings" in app.state:
+        app.state.recordings.stop()
 
 
 def on_recording(state: State, work: Callable[[Recording, Known], T]) -> T:
