@@ -47,6 +47,10 @@ _TRIED = frozenset({
 State = Literal["none", "making", "failed", "ready"]
 
 
+class NoRecordingError(LabError):
+    """There is none that fits the settings in force."""
+
+
 class RecordingState(msgspec.Struct, frozen=True, kw_only=True):
     """How a municipality's recording stands. making: first, day: judged days begin, and where it is; problem: of the last try.
 
@@ -158,19 +162,19 @@ class Recordings:
         try:
             key = (str(self._file), self._file.stat().st_mtime_ns, front.settings.version)
         except OSError as error:
-            raise LabError("nothing has been recorded yet; record the history first") from error
+            raise NoRecordingError("nothing has been recorded yet; record the history first") from error
         with _holding:
             if key not in _held:
                 if not self.fits(self.state()):
-                    raise LabError("the recording was made under other settings; record anew")
+                    raise NoRecordingError("the recording was made under other settings; record anew")
                 # What is replaced leaves first: two of a large municipality would be twice the memory.
                 for old in [k for k in _held if k[0] == key[0]]:
                     del _held[old]
                 recording = load_recording(self._file, scope_of(front.register, front.tree))
                 m = recording.meta
                 if m.areas != tuple(front.register.codes) or m.categories != tuple(front.tree.codes):
-                    raise LabError("the recording is of other registers of areas or categories; record anew")
-                _held[key] = (replace(recording, meta=_of_today(m, front.settings)), Lock())
+                    raise NoRecordingError("the recording is of other registers of areas or categories; record anew")
+                _held[key] = (replace(recording, meta=_of_today(m, int(recording.days[0]), front.settings)), Lock())
             _held.move_to_end(key)
             while len(_held) > _HELD:
                 _held.popitem(last=False)
@@ -204,11 +208,13 @@ def basis_of(settings: Settings) -> str:
     return sha256(msgspec.json.encode(kept, order="sorted")).hexdigest()[:12]
 
 
-def _of_today(meta: Meta, settings: Settings) -> Meta:
+def _of_today(meta: Meta, first: int, settings: Settings) -> Meta:
+    """first: day from which there was history enough; earlier ones would only make alerts a week fewer."""
+    watch, alerts = settings.detection, settings.alerts
     return msgspec.structs.replace(
-        meta, settings=settings.version, windows_in_force=tuple(sorted(set(settings.detection.windows))),
-        min_count=settings.detection.min_count, settle_after=settings.alerts.settle_after_days,
-        budget=settings.alerts.false_alarms_per_week, false_discovery_rate=settings.budget.false_discovery_rate,
+        meta, first=max(meta.first, first), settings=settings.version, windows_in_force=tuple(sorted(set(watch.windows))),
+        min_count=watch.min_count, settle_after=alerts.settle_after_days, budget=alerts.false_alarms_per_week,
+        false_discovery_rate=settings.budget.false_discovery_rate,
     )  # fmt: skip
 
 
@@ -278,9 +284,10 @@ def _record(settings: Settings, store_url: str, file: Path, told: RecordingState
             return
         save_recording(recording, file)
         m = recording.meta
+        first = date_of(max(m.first, int(recording.days[0])))
         made = RecordingState(
             state="ready", begun_at=told.begun_at, who=told.who, there=True, made_at=datetime.now(UTC), windows=m.windows,
-            judged_from=date_of(m.first), judged_to=date_of(m.last), settings=m.settings, basis=basis_of(settings), events=m.events,
+            judged_from=first, judged_to=date_of(m.last), settings=m.settings, basis=basis_of(settings), events=m.events,
         )  # fmt: skip
         _write(file, made)
     except (LabError, StoreError) as error:

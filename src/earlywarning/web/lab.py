@@ -15,7 +15,7 @@ from earlywarning.lab.table_forms import Form, MissingExtraError, Row, table_byt
 from earlywarning.lab.tables import ALERTS, COLUMNS, alert_rows, setting_row
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.lab_answers import Known, beside, curve_beside, draft_changes, known_of_lab, surge_beside
-from earlywarning.runtimes.lab_recordings import Recordings
+from earlywarning.runtimes.lab_recordings import NoRecordingError, Recordings
 from earlywarning.runtimes.lab_supply import labels_of_marks
 from earlywarning.store.marked_events import MarkedEvents
 from earlywarning.web.access import Visitor
@@ -55,7 +55,11 @@ async def _answered(work: Callable[[], Any]) -> Response[bytes]:
     try:
         return json_answer(await asyncio.to_thread(work))
     except LabError as error:
-        return json_answer({"problem": str(error)}, 422)
+        return _refusal(error)
+
+
+def _refusal(error: Exception) -> Response[bytes]:
+    return json_answer({"problem": str(error)}, 404 if isinstance(error, NoRecordingError) else 422)
 
 
 def _chosen(request: Asking, recording: Recording) -> Choice:
@@ -164,7 +168,7 @@ async def _file(made: Callable[[], bytes], form: Form, name: str) -> Response[by
     try:
         content = await asyncio.to_thread(made)
     except (LabError, MissingExtraError) as error:
-        return json_answer({"problem": str(error)}, 422)
+        return _refusal(error)
     headers = {"content-type": _TYPES[form], "content-disposition": f'attachment; filename="{name}.{form}"'}
     return Response(content, headers=headers)
 

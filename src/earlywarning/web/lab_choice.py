@@ -135,9 +135,10 @@ def read_surge(query: Query, recording: Recording, choice: Choice) -> AskedSurge
     days, total = int(read.number("days", 14)), int(read.number("total", 12))
     repeats, shape = int(read.number("repeats", 1)), (read.codes("shape", SHAPES) or (SHAPES[0],))[0]
     first, last = choice.first or date_of(m.first), choice.last or date_of(m.last)
-    latest = max(date_of(m.first), date_of(m.last) - timedelta(days=days - 1))
+    earliest = date_of(int(recording.days[0]))
+    latest = max(earliest, date_of(int(recording.days[-1])) - timedelta(days=days - 1))
     begin = read.day("begin") or min(first + (last - first) / 2, latest)
-    if not date_of(m.first) <= begin <= latest:
+    if not earliest <= begin <= latest:
         read.problems["begin"] = "days"
     surge = Surge(
         areas=(place,), categories=(category,), begin=begin, kind=cast("Any", kind), days=days, total=total,
