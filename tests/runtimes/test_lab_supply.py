@@ -74,6 +74,6 @@ def test_a_store_without_events_is_an_error(tmp_path: Path) -> None:
     text = (
         f'[municipality]\ncode = "{CODE}"\nname = "Testby"\n[registers]\nareas = "areas.geojson"\ncategories = "categories.csv"\n'
     )
-    with Store.open(f"sqlite:///{tmp_path}/store.db", writer=True) as store:
-        with pytest.raises(LabError, match="holds no events of municipality 0999"):
-            record_of_store(store, parse_settings(text, file="town", folder=tmp_path))
+    empty = pytest.raises(LabError, match="holds no events of municipality 0999")
+    with Store.open(f"sqlite:///{tmp_path}/store.db", writer=True) as store, empty:
+        record_of_store(store, parse_settings(text, file="town", folder=tmp_path))
