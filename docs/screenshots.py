@@ -192,6 +192,8 @@ def take(address: str, chromium: str, out: Path) -> None:
                 file = f"page-{name}-{language}-{width}-{scheme}.png"
                 if out != OUT or file.startswith(KEPT):
                     shot = Image.open(BytesIO(page.screenshot(full_page=True)))
+                    if out == OUT and name == "lab":
+                        shot = shot.crop((0, 0, shot.width, min(shot.height, 2_000)))  # what is seen first
                     # Few colours: a quarter of the bytes, and no difference that is seen.
                     shot.convert("RGB").quantize(96, dither=Image.Dither.NONE).save(out / file, optimize=True)
         browser.close()

@@ -135,12 +135,12 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab_town(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The town with the lab's recording of its last two months beside its store, made in the background as a service does."""
+    """The town with the lab's recording of its last weeks beside its store, made in the background as a service does."""
     folder = copied(town_folder, tmp_path_factory.mktemp("lab"))
     service = Service.open(load_settings(folder / "earlywarning.toml"))
     recordings = Recordings(service)
     assert recordings.state().state == "none"
-    assert recordings.begin("eva", date(2024, 2, 1), (2,))
+    assert recordings.begin("eva", date(2024, 3, 1), (2,))
     assert not recordings.begin("bo"), "one at a time"
     assert recordings.state().state == "making"
     until(lambda: recordings.state().state != "making")

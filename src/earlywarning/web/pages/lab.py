@@ -33,7 +33,7 @@ from earlywarning.web.pages.frame import POLICY, STATIC, Asking, Words, form_of,
 from earlywarning.web.pages.picture import category_choices
 from earlywarning.web.pages.settings_form import written
 
-_LISTED = 40  # alerts of each list; the file has all
+_LISTED = 20  # alerts of each list; the file has all
 _STALE = timedelta(days=7)  # of history that the recording lacks, from which the page says so
 _PARTS = ("answer", "curve", "surge", "recording")
 
