@@ -79,7 +79,7 @@ def test_a_recording_outlives_the_service_that_began_it_and_one_that_stopped_hal
         assert (told.state, told.who, told.windows) == ("ready", "eva", (1, 2, 3, 7, 14, 28))
         assert recordings.fits(told)
         assert recordings.get()[0] is Recordings(service).get()[0], "it is held in memory once"
-        file = folder_of(service.settings) / f"{CODE}.json"
+        file = folder_of(service.store.url) / f"{CODE}.json"
         file.write_bytes(file.read_bytes().replace(b'"ready"', b'"making"'))
         again = recordings.state()
         assert (again.state, again.problem, again.there) == ("failed", "interrupted", True)
@@ -128,11 +128,12 @@ def test_settings_that_differ_only_in_what_is_tried_need_no_new_recording(lab_to
         service.stop()
 
 
-def test_where_recordings_lie(monkeypatch: pytest.MonkeyPatch, lab_town: Path) -> None:
-    settings = load_settings(lab_town / "earlywarning.toml")
-    assert folder_of(settings) == lab_town / "lab"
+def test_where_recordings_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert folder_of("sqlite:////srv/x/store.db") == Path("/srv/x/lab")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/x/cache")
+    assert folder_of("postgresql+psycopg://x@db/earlywarning") == Path("/home/x/cache/earlywarning")
     monkeypatch.setenv("EARLYWARNING_CACHE", "/var/cache/x")
-    assert folder_of(settings) == Path("/var/cache/x")
+    assert folder_of("sqlite:////srv/x/store.db") == Path("/var/cache/x")
 
 
 # ---- the page ---------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class Recordings:
 
     def __init__(self, front: Front, folder: Path | None = None) -> None:
         self._front = front
-        self._folder = folder or folder_of(front.settings)
+        self._folder = folder or folder_of(front.store.url)
         self._lock = Lock()
         self._process: SpawnProcess | None = None
 
@@ -184,12 +184,12 @@ class Recordings:
 _WAY_OUT = "set the environment variable EARLYWARNING_CACHE to a folder that the service may write to"
 
 
-def folder_of(settings: Settings) -> Path:
+def folder_of(store_url: str) -> Path:
     """Where recordings lie: EARLYWARNING_CACHE, or beside an SQLite store, or in the cache of whoever runs the service."""
     if chosen := os.environ.get("EARLYWARNING_CACHE", ""):
         return Path(chosen)
-    kind, _, path = settings.store_url.partition(":///")
-    if kind == "sqlite" and path and not path.startswith(":memory:"):
+    kind, _, path = store_url.partition(":///")
+    if kind.startswith("sqlite") and path and not path.startswith(":memory:"):
         return Path(path.partition("?")[0]).parent / "lab"
     cache = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]  # of a systemd unit that has one
     return Path(cache or os.environ.get("XDG_CACHE_HOME", "") or Path("~/.cache").expanduser()) / "earlywarning"
@@ -204,7 +204,7 @@ def basis_of(settings: Settings) -> str:
     """The same for settings under which the same would be recorded."""
     values = {key: value for key, value in values_of(settings).items() if key not in _TRIED}
     place = settings.municipality.code, settings.municipality.timezone
-    kept = [values, place, *(msgspec.to_builtins(part) for part in (settings.events, settings.calendar, settings.registers))]
+    kept = [values, place, *(msgspec.to_builtins(part) for part in (settings.events, settings.calendar))]
     return sha256(msgspec.json.encode(kept, order="sorted")).hexdigest()[:12]
 
 
