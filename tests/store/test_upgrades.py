@@ -81,6 +81,7 @@ def _rows(lived: tuple[Engine, dict[str, Alert], dict[int, bytes]]) -> dict[str,
         "mutes": [
             {"mute_id": "m", "municipality": CODE, "first_day": date(2024, 3, 1), "last_day": date(2024, 3, 2), "body": "{}"}
         ],
+        "marked_events": [{"municipality": CODE, "first_day": date(2024, 3, 1), "body": "{}"}],
         "plans": [{"municipality": CODE, "version": "v1", "applied_at": AT, "actor": "A", "body": "{}"}],
     }  # fmt: skip
 
