@@ -14,7 +14,9 @@ import argparse
 import csv
 import json
 import os
+import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,21 +25,45 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+import httpx
+import msgspec
 from ground_truth_sets import police, toronto
 
-from earlywarning.core.calendar import LocalCalendar
+from earlywarning.core.calendar import LocalCalendar, date_of
+from earlywarning.core.categories import CategoryTree
 from earlywarning.core.counts import SeriesSpace
 from earlywarning.core.scope import Scope
 from earlywarning.lab.agreement import agreement
 from earlywarning.lab.backtest import backtest
 from earlywarning.lab.backtest_files import read_events, read_registers
-from earlywarning.lab.bench import Choice, Label, Surge, curve, inject, judge, load_recording, record, retune, save_recording
+from earlywarning.lab.bench import (
+    Choice,
+    Label,
+    Recording,
+    Surge,
+    curve,
+    inject,
+    judge,
+    load_recording,
+    record,
+    retune,
+    save_recording,
+)
+from earlywarning.lab.labels import LABEL_TYPES, label_rows
+from earlywarning.lab.table_forms import table_bytes
 from earlywarning.runtimes.assembly import PatternModel, engine_settings
 from earlywarning.runtimes.day_calendar import day_calendar
-from earlywarning.settings import parse_settings
+from earlywarning.runtimes.lab_recordings import RecordingState, basis_of
+from earlywarning.settings import load_settings, parse_settings
 
 CITY = Path(__file__).resolve().parents[1] / "../shared/benchmarks/city/city.py"
 PLAIN = '[municipality]\ncode = "0000"\nname = "0000"\n[events]\noldest = 1970-01-02\n[alerts]\nfalse_alarms_per_week = {budget}\n'
+SERVED = """[registers]
+areas = "../areas.geojson"
+categories = "categories.csv"
+[service]
+clock = "events"
+"""
 SLIDERS = {
     "today's settings": Choice(),
     "budget 0.25": Choice(budget=0.25),
@@ -142,6 +168,7 @@ def run(folder: Path, years: float, exact: bool) -> None:
         inject(recording, surge, [Choice(), Choice(budget=4.0)], repeats=repeats)
         timed(f"a surge put in {repeats} times, two settings", [clock() - begun])
     print(f"peak memory: {peak():.0f} MB")
+    over_http(folder, tree, recording)
     if exact:
         events = events or read_events([folder / "events.csv.gz"], "Europe/Stockholm")
         since = date.fromisoformat(about["evaluated_from"])
@@ -149,6 +176,77 @@ def run(folder: Path, years: float, exact: bool) -> None:
         replayed = backtest(*place, events, since, last, day_calendar(settings), PatternModel())
         timed(f"back-test {since} to {last}", [clock() - begun])
         print(agreement([o.first for o in replayed.alerts], retune(recording, Choice(first=since)), recording))
+
+
+def over_http(folder: Path, tree: CategoryTree, recording: Recording) -> None:
+    """What a slider waits for: the page's answer and curve from a service in a process of its own, seconds of the wall clock."""
+    place = folder / "service"
+    (place / "lab").mkdir(parents=True, exist_ok=True)
+    text = SERVED + PLAIN.format(budget=1.0)
+    (place / "earlywarning.toml").write_text(text)
+    settings = load_settings(place / "earlywarning.toml")
+    m = recording.meta
+    above = [next((tree.codes[a] for a in row[1:] if a > 0), "") for row in tree.ancestors.tolist()]
+    rows = [[c, p, c, c, "" if p else "1", "" if p else "reported"] for c, p in zip(tree.codes[1:], above[1:], strict=True)]
+    with (place / "categories.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["code", "parent", "name_sv", "name_en", "harm_weight", "default_origin"], *rows])
+    shutil.copy(folder / "recording.npz", place / "lab" / f"{m.municipality}.npz")
+    told = RecordingState(
+        state="ready", there=True, made_at=datetime.now(UTC), judged_from=date_of(m.first), judged_to=date_of(m.last),
+        windows=m.windows, settings=m.settings, basis=basis_of(settings), events=m.events,
+    )  # fmt: skip
+    (place / "lab" / f"{m.municipality}.json").write_bytes(msgspec.json.encode(told))
+    command = [sys.executable, "-m", "earlywarning", "run", "--port", "0"]
+    service = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True)
+    try:
+        said, found = "", None
+        while found is None:
+            said += service.stdout.readline() if service.stdout else ""
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/v1/events", said)
+        with httpx.Client(base_url=found.group(1), timeout=300) as client:
+            known_over_http(client, folder)
+            first = True
+            for budget in (1.0, 0.5, 2.0, 3.0, 4.0):  # the slider goes to 5
+                times = []
+                for more in (0.0, 0.1, 0.2):
+                    asked = {"budget": f"{budget + more:g}", "min_count": "3", "part": "answer"}
+                    begun = time.perf_counter()
+                    answer = client.get("/lab", params=asked)
+                    answer.raise_for_status()
+                    times.append(time.perf_counter() - begun)
+                    assert "data-said" in answer.text, answer.text[:500]
+                if first:
+                    timed("a slider over HTTP, the first (loads the recording)", times[:1])
+                timed(f"a slider over HTTP, five years, budgets {budget:g} to {budget + 0.2:g}", times[first:])
+                first = False
+            for name, asked in (("windows 1, 7", {"windows": "1,7"}), ("at least 5", {"min_count": "5"}), ("ten areas", {
+                "areas": ",".join(f"A{i:02}" for i in range(10))})):  # fmt: skip
+                times = []
+                for budget in ("1", "1.1", "1.2"):
+                    begun = time.perf_counter()
+                    client.get("/lab", params={"part": "answer", "budget": budget, **asked}).raise_for_status()
+                    times.append(time.perf_counter() - begun)
+                timed(f"the same, {name}, the first", times[:1])
+                timed(f"the same, {name}, then", times[1:])
+            for part, asked in (("curve", {}), ("surge", {"place": "A10", "category": "C03"})):
+                begun = time.perf_counter()
+                client.get("/lab", params={"part": part, **asked}).raise_for_status()
+                timed(f"{part} over HTTP", [time.perf_counter() - begun])
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def known_over_http(client: httpx.Client, folder: Path) -> None:
+    """The tendencies that were put in, marked as known events by the page's own import."""
+    page = client.get("/lab/known").text
+    secret = re.search(r'name="csrf" value="(\w+)"', page)
+    assert secret is not None
+    with (folder / "truth.csv").open(newline="") as file:
+        rows = label_rows([label(row) for row in csv.DictReader(file)])
+    form = {"csrf": secret.group(1), "action": "import"}
+    data = table_bytes("csv", LABEL_TYPES, rows)
+    assert client.post("/lab/known", data=form, files={"file": ("known.csv", data)}).status_code == 303
 
 
 def agreements() -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from io import BytesIO
@@ -52,11 +53,13 @@ RISES = (
     ("GRAFFITI", "incident", 20, 24, 24, 1.1), ("GRAFFITI", "incident", 21, 12, 12, 1.0), ("DAMAGE", "incident", 33, 5, 5, 2.6),
     ("GATHERING", "report", 12, 9, 9, 1.4), ("FIRE-OUTDOORS", "incident", 40, 3, 3, 2.2), ("DAMAGE", "incident", 8, 40, 10, 1.8),
 )  # fmt: skip
+MARKED = ("Klotter längs gångstråket", "Skadegörelse på skolgården", "Krossade busskurer")  # of these, the known events
 SOURCES = {"incident": ("wardens", "caretakers"), "report": ("residents", "field-assistants")}
 PAGES = (
     ("picture", "/picture?kind=incident"), ("area", "/areas/{area}?kind=incident&category=GRAFFITI"), ("inbox", "/alerts"),
     ("alert", "/alerts/{alert}"), ("operations", "/operations"), ("plan", "/plan"), ("briefing", "/briefing"),
     ("settings", "/settings"), ("letters", "/dead-letters"),
+    ("lab", "/lab?budget=3&min_count=4&tendencies=surge,cluster,shift,severe,first,apart,drift"), ("known", "/lab/known"),
 )  # fmt: skip
 SHOTS = (("sv", 1280, "light"), ("en", 1280, "dark"), ("sv", 400, "light"))
 KEPT = (
@@ -69,14 +72,20 @@ KEPT = (
     "page-briefing-sv-1280",
     "page-settings-en-1280",
     "page-letters-sv-1280",
+    "page-lab-sv-1280",
 )  # in docs/img
+
+
+def area_codes() -> list[str]:
+    """The areas in the register's order."""
+    outlines = resources.files("earlywarning.data").joinpath("uppsala", "areas.geojson").read_text(encoding="utf-8")
+    return [feature["properties"]["code"] for feature in json.loads(outlines)["features"]]
 
 
 def events() -> list[dict[str, object]]:
     """Made-up events in the order of recording."""
     rng = np.random.default_rng(380)
-    outlines = resources.files("earlywarning.data").joinpath("uppsala", "areas.geojson").read_text(encoding="utf-8")
-    areas = [feature["properties"]["code"] for feature in json.loads(outlines)["features"]]
+    areas = area_codes()
     busy = rng.lognormal(0, 0.7, len(areas))
     busy /= busy.sum()
     begin = LAST - timedelta(days=DAYS)
@@ -130,6 +139,7 @@ def main() -> None:
             answer_some(found.group(1))
             refuse_some(found.group(1))
             plan(found.group(1))
+            lab(found.group(1))
             take(found.group(1), chromium, out)
         finally:
             service.terminate()
@@ -168,6 +178,20 @@ def plan(address: str) -> None:
     httpx.post(f"{address}/v1/plan", params={"actor": "samordnaren"}, content=body).raise_for_status()
 
 
+def lab(address: str) -> None:
+    """The history recorded, and two known events marked: the rises that were made up."""
+    with httpx.Client(base_url=address) as client:
+        secret = re.search(r'name="csrf" value="(\w+)"', client.get("/lab").text)
+        form = {"csrf": secret.group(1) if secret else ""}
+        client.post("/lab/recording", data=form)
+        for name, (category, _, place, before, days, _) in zip(MARKED, (RISES[0], RISES[2], RISES[5]), strict=True):
+            first, last = (LAST - timedelta(days=n) for n in (before, before - days + 1))
+            fields = {"action": "add", "name": name, "area": area_codes()[place], "category": category}
+            client.post("/lab/known", data={**form, **fields, "first": f"{first:%Y-%m-%d}", "last": f"{last:%Y-%m-%d}"})
+        while client.get("/v1/lab/recording").json()["state"] == "making":
+            time.sleep(1)
+
+
 def take(address: str, chromium: str, out: Path) -> None:
     """One picture of each page in each way."""
     alerts = httpx.get(f"{address}/v1/alerts").json()["alerts"]
@@ -180,7 +204,7 @@ def take(address: str, chromium: str, out: Path) -> None:
             page.goto(f"{address}/accessibility?language={language}")
             for name, path in PAGES:
                 page.goto(address + path.format(**filled))
-                page.wait_for_timeout(200)
+                page.wait_for_timeout(4000 if name == "lab" else 200)
                 file = f"page-{name}-{language}-{width}-{scheme}.png"
                 if out != OUT or file.startswith(KEPT):
                     shot = Image.open(BytesIO(page.screenshot(full_page=True)))

@@ -17,7 +17,7 @@ from earlywarning.core.areas import load_areas
 from earlywarning.core.categories import load_categories
 from earlywarning.core.events import Decoded
 from earlywarning.core.registers import RegisterError
-from earlywarning.runtimes.cells import cell
+from earlywarning.lab.cells import cell
 from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.sources.supply import Supply

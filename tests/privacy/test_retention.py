@@ -15,6 +15,7 @@ from earlywarning.core.casework import Answer, Casework, Picture, answer
 from earlywarning.core.changes import DeadLetter
 from earlywarning.core.engine import Engine
 from earlywarning.core.forgetting import first_day_kept, months_before
+from earlywarning.core.marked_events import MarkedEvent
 from earlywarning.core.mutes import Mute
 from earlywarning.core.outgoing import Outgoing
 from earlywarning.core.settings_draft import Decision, Draft
@@ -33,6 +34,7 @@ from earlywarning.store import tables as t
 from earlywarning.store.accounts import Accounts
 from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.forgetting import KINDS
+from earlywarning.store.marked_events import MarkedEvents
 from earlywarning.store.mutes import Mutes
 from earlywarning.store.outbox import Outbox
 from earlywarning.store.settings_drafts import Drafts
@@ -104,6 +106,10 @@ def one_of_everything(store: Store, settings: Any) -> None:
     versions, drafts = SettingsVersions(store, CODE), Drafts(store, CODE)
     versions.add("000000000000", "settings-words", KEPT, Decision(actor="settings-actor", reason="settings-reason"))
     versions.add(settings.version, settings.text, KEPT)
+    marked = MarkedEvent(
+        municipality=CODE, name="mark-words", first=day, last=day, areas=("*",), categories=("*",), who="mark-name", made_at=KEPT
+    )
+    MarkedEvents(store, CODE).add([marked])
     drafts.add(
         Draft(
             municipality=CODE, base=1, before={}, changes={}, reason="draft-words", author="draft-name", made_at=KEPT,
@@ -164,7 +170,7 @@ def test_each_kind_goes_when_its_months_are_over_and_not_a_day_sooner(url: str, 
         assert gone["messages"] == {"messages": 1}
         assert gone["names"] == {"casework-notes": 1, "mutes": 1, "plan-names": 2, "settings-names": 1, "settings-drafts": 1}
         assert gone["events"] == {"events": 1}
-        assert gone["alerts"] == {"alerts": 1, "data-notes": 1}
+        assert gone["alerts"] == {"alerts": 1, "data-notes": 1, "known-events": 1}
         assert gone["versions"] == {"plans": 1, "settings": 1}
         left = {name: n for name, n in kept(store).items() if n}
         assert left == {"plans": 1, "settings_versions": 1}  # those in force
@@ -184,7 +190,7 @@ def test_of_what_is_forgotten_not_a_byte_stays_in_the_file(tmp_path: Path) -> No
     settings = town(tmp_path, f"sqlite:///{file}", "[retention]\nevents_months = 40\n")
     words = [b"page-bytes", b"casework-words", b"casework-name", b"mute-words", b"message-words", b"letter-words", b"note-words",
              b"account-name", b"another-name", b"token-name", b"audit-name", b"settings-words", b"plan-1",
-             b"settings-actor", b"settings-reason", b"draft-words", b"draft-name"]  # fmt: skip
+             b"settings-actor", b"settings-reason", b"draft-words", b"draft-name", b"mark-words", b"mark-name"]  # fmt: skip
 
     def on_disk() -> bytes:
         return b"".join(f.read_bytes() for f in tmp_path.glob("store.db*"))

@@ -1,6 +1,6 @@
 """The service's own store gives the lab the history that it took, as it became known."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -74,7 +74,6 @@ def test_a_store_without_events_is_an_error(tmp_path: Path) -> None:
     text = (
         f'[municipality]\ncode = "{CODE}"\nname = "Testby"\n[registers]\nareas = "areas.geojson"\ncategories = "categories.csv"\n'
     )
-    with Store.open(f"sqlite:///{tmp_path}/store.db", writer=True) as store:
-        store.add_settings_version("x", text, datetime(2024, 1, 1, tzinfo=UTC))
-        with pytest.raises(LabError, match="holds no events of municipality 0999"):
-            record_of_store(store, parse_settings(text, file="town", folder=tmp_path))
+    empty = pytest.raises(LabError, match="holds no events of municipality 0999")
+    with Store.open(f"sqlite:///{tmp_path}/store.db", writer=True) as store, empty:
+        record_of_store(store, parse_settings(text, file="town", folder=tmp_path))

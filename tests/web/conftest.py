@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from earlywarning.core.events import Decoded
 from earlywarning.runtimes.embedded import Service
+from earlywarning.runtimes.lab_recordings import Recordings
 from earlywarning.settings import load_settings
 from earlywarning.sources.supply import Supply
 from tests.core.town import CATEGORIES, CODE, NOW, areas_text, history, merged, surge
@@ -141,6 +144,29 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         service.take([Supply(Decoded(part, list(range(len(part))), []), "test")], NOW)
     service.stop()
     return folder
+
+
+@pytest.fixture(scope="session")
+def lab_town(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The town with the lab's recording of its last weeks beside its store, made in the background as a service does."""
+    folder = copied(town_folder, tmp_path_factory.mktemp("lab"))
+    service = Service.open(load_settings(folder / "earlywarning.toml"))
+    recordings = Recordings(service)
+    assert recordings.state().state == "none"
+    assert recordings.begin("eva", date(2024, 3, 1), (2,))
+    assert not recordings.begin("bo"), "one at a time"
+    assert recordings.state().state == "making"
+    until(lambda: recordings.state().state != "making")
+    service.stop()
+    return folder
+
+
+def until(true: Callable[[], bool], seconds: float = 600) -> None:
+    """Wait for what a process of its own brings about."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
 
 
 @pytest.fixture

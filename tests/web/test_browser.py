@@ -1,7 +1,9 @@
 """The pages in a real browser: no barriers in either language, light and dark; the paths people take, by hand and keyboard."""
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,7 +11,25 @@ from pypdf import PdfReader
 
 from tests.plan.plans import TOML
 from tests.web.browser import TAGS, Open, barriers
-from tests.web.conftest import Running, account, alert_ids, body
+from tests.web.conftest import Running, account, alert_ids, body, copied
+
+
+@pytest.fixture(scope="module")
+def service(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """As elsewhere, with the lab's recording."""
+    running = Running(copied(lab_town, tmp_path_factory.mktemp("open")))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def closed(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same with accounts."""
+    folder = copied(lab_town, tmp_path_factory.mktemp("closed"))
+    (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
+    running = Running(folder)
+    yield running
+    running.stop()
 
 
 def a_draft(service: Running) -> int:
@@ -42,6 +62,7 @@ def test_axe_finds_nothing_on_any_page_in_light_or_dark_and_none_is_wider_than_a
         f"/alerts/{alert_ids(service)[0]}", "/operations?log=all", "/settings", "/settings/drafts/new?detection.min_count=0",
         f"/settings/drafts/{a_draft(service)}", "/accessibility", "/nothing",
         "/plan", "/briefing?week=2024-W10", "/dead-letters",
+        "/lab?budget=3&min_count=2&windows=1,7&areas=A4&inject=1&curve=1&place=A4&category=C1", "/lab?budget=x", "/lab/known",
     ]  # fmt: skip
     put_plan(service)
     page = visit(f"{service.address}/picture?language={language}", reduced_motion="reduce")
@@ -149,6 +170,75 @@ def test_an_analyst_saves_a_draft_an_administrator_puts_it_in_force_and_one_clic
     closed.stop()
     closed.start()
     assert version() == before
+
+
+def test_a_slider_is_answered_at_once_and_its_draft_comes_into_force_and_is_taken_back_with_one_click(
+    closed: Running, visit: Open
+) -> None:
+    def signed_in(name: str, role: str) -> Page:
+        page = visit(account(closed, name, role))
+        for field in ("#password", "#again"):
+            page.fill(field, "tre ord utan samband")
+        page.click("main button")
+        return page
+
+    def version() -> str:
+        return str(closed.client.get("/readyz").json()["settings_version"])
+
+    before = version()
+    analyst, administrator = signed_in("Lena", "analyst"), signed_in("Per", "administrator")
+    analyst.click("nav >> text=Lab")
+    expect(analyst.locator("#lab-answer")).to_contain_text("Nothing differs from today's settings")
+    # From here on by the keyboard alone: the slider, the draft, its reason.
+    analyst.focus("#lab-min_count")
+    for _ in range(4):
+        analyst.keyboard.press("ArrowRight")
+    expect(analyst.locator("output[for=lab-min_count]")).to_have_text("7")
+    expect(analyst.locator("#lab-answer")).to_contain_text("Smallest count 7")
+    expect(analyst.locator("[data-lab-said]")).to_contain_text("Tried:")
+    assert "min_count=7" in analyst.url
+    assert analyst.evaluate("document.activeElement.id") == "lab-min_count"
+    analyst.focus("#lab-answer a.button")
+    analyst.keyboard.press("Enter")
+    expect(analyst.locator("#detection-min_count")).to_have_value("7")
+    analyst.focus("#reason")
+    analyst.keyboard.type("The lab finds the same events with fewer alerts")
+    analyst.keyboard.press("Tab")
+    analyst.keyboard.press("Enter")
+    expect(analyst.locator("[role=status]")).to_have_text("The draft is saved.")
+    analyst.click("text=Try in the lab")
+    expect(analyst.locator("#lab-min_count")).to_have_value("7")
+    assert version() == before
+    administrator.click("nav >> text=Settings")
+    administrator.locator("main tr", has_text="The lab finds the same").locator("a").first.click()
+    administrator.click("text=Put the draft in force")
+    expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
+    assert version() != before
+    administrator.click("nav >> text=Lab")
+    expect(administrator.locator("#lab-min_count-hint")).to_contain_text("Today: 7.")
+    administrator.click("nav >> text=Settings")
+    administrator.click("main button:has-text('Back to version')")
+    expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
+    assert version() == before
+
+
+def test_a_surge_is_put_in_beside_the_sliders_and_the_lab_works_without_script(service: Running, visit: Open) -> None:
+    page = visit(f"{service.address}/lab?language=en")
+    page.select_option("#lab-place", "A4")
+    page.select_option("#lab-category", "C1")
+    page.click("button:text-is('Put in')")
+    surge = page.locator("[data-part=surge]")
+    expect(surge).to_contain_text("12 events in 14 days")
+    page.locator("#lab-total").fill("40")
+    expect(surge).to_contain_text("40 events in 14 days")
+    page.uncheck("#lab-windows input[value='28']")
+    expect(page.locator("#lab-answer")).to_contain_text("The draft changes: Windows in days 1, 3, 7, 14.")
+    plain = visit(f"{service.address}/lab?language=en", java_script_enabled=False)
+    plain.locator("#lab-budget").fill("3")
+    plain.click("main button:has-text('Show')")
+    assert "budget=3" in plain.url
+    expect(plain.locator("#lab-answer")).to_contain_text("False alarms a week 3")
+    expect(plain.locator("output[for=lab-budget]")).to_have_text("3")
 
 
 def test_with_the_keyboard_alone(service: Running, visit: Open) -> None:

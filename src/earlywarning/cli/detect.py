@@ -13,9 +13,9 @@ import numpy as np
 
 from earlywarning.cli.place import OperatorError
 from earlywarning.core.detectors.status import DetectorError
+from earlywarning.lab.cells import cell
 from earlywarning.lab.counts_table import CountsTable, TableError, read_counts
 from earlywarning.lab.detect import COLUMNS, detect
-from earlywarning.runtimes.cells import cell
 
 _MONTHLY, _DAILY = 12, 365  # steps in a year
 _SERIES = re.compile(r"\bseries (\d+)\b")

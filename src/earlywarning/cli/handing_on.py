@@ -11,8 +11,8 @@ from earlywarning.briefing.published import PublishedCount, published_counts
 from earlywarning.cli.place import OperatorError, load
 from earlywarning.core.calendar import LocalCalendar, date_of
 from earlywarning.core.iso_week import week_of
+from earlywarning.lab.cells import cells
 from earlywarning.runtimes.assembly import area_register, category_tree
-from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.store import Store
 

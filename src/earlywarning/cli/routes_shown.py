@@ -16,11 +16,11 @@ from earlywarning.cli.place import OperatorError, load
 from earlywarning.core.kinship import Kinship
 from earlywarning.core.rhythms import local_day
 from earlywarning.core.routing import Recipient
+from earlywarning.lab.cells import cells
 from earlywarning.locale import Language, Names, label
 from earlywarning.locale.catalogue import list_words, text
 from earlywarning.locale.routes import about_words, time_words
 from earlywarning.runtimes.assembly import area_register, category_tree
-from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.dry_run import COLUMNS, Row, dry_run, gathered
 from earlywarning.runtimes.recipients import meeting_of, recipients_of, report_rhythm
 from earlywarning.settings import Settings

@@ -26,10 +26,10 @@ from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.kinship import Kinship
 from earlywarning.core.registers import RegisterError
 from earlywarning.core.tabulate import Selection
+from earlywarning.lab.cells import cells
 from earlywarning.locale import Language, Names, details, headline, label, note_sentence, sentence
 from earlywarning.locale.catalogue import chance_words, day_words, number_words, text
 from earlywarning.runtimes.assembly import area_register, category_tree, make_engine
-from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.queries import ALERT_COLUMNS, alert_row, count_rows, count_table, span
 from earlywarning.runtimes.recipients import recipients_of
 from earlywarning.settings import Settings, SettingsError, diff_settings, flat_settings, load_settings, parse_settings

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from earlywarning.cli.backtest import code_of, plain_settings, with_given
 from earlywarning.cli.place import OperatorError, find_settings, load
-from earlywarning.cli.tables import Row, form_of, target, write_table
+from earlywarning.cli.tables import form_of, target, write_table
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar
 from earlywarning.core.categories import CategoryTree
@@ -24,10 +24,7 @@ from earlywarning.lab.backtest_files import UNKNOWN, Refused, read_events, read_
 from earlywarning.lab.bench import (
     SHAPES,
     Choice,
-    Injection,
-    Judgement,
     Label,
-    Outcome,
     Recording,
     Surge,
     inject,
@@ -38,6 +35,8 @@ from earlywarning.lab.bench import (
     retune,
     save_recording,
 )
+from earlywarning.lab.table_forms import Row
+from earlywarning.lab.tables import ALERTS, COLUMNS, alert_rows, setting_row
 from earlywarning.locale import Language
 from earlywarning.locale.catalogue import number_words, text
 from earlywarning.runtimes.assembly import PatternModel, area_register, category_tree, engine_settings
@@ -46,18 +45,6 @@ from earlywarning.runtimes.lab_supply import first_judged, labels_of, record_of_
 from earlywarning.settings import Settings, load_settings
 from earlywarning.store import Store
 
-COLUMNS: dict[str, type] = {
-    "setting": str, "budget": float, "windows": str, "min_count": int, "settle_after": int, "first": date, "last": date,
-    "weeks": float, "alerts": int, "per_week": float, "labels": int, "found": int, "open_before": int, "missed": int,
-    "share_found": float, "share_low": float, "share_high": float, "median_days": float, "right": int, "wrong": int,
-    "precision": float, "precision_low": float, "precision_high": float, "others_per_week": float, "surges": int,
-    "surges_found": int, "surge_median_days": float, "surge_within_7_days": float,
-}  # fmt: skip
-ALERTS: dict[str, type] = {
-    "setting": str, "number": int, "opened_on": date, "tendency": str, "kind": str, "areas": list, "categories": list,
-    "window": int, "first_day": date, "last_day": date, "observed": float, "expected": float, "recurrence_days": float,
-    "feedback": str,
-}  # fmt: skip
 _TODAY = "today"
 _ALWAYS = ("budget", "windows", "min_count", "per_week")
 _SHOWN = (
@@ -111,7 +98,9 @@ def run_tune(asked: Asked) -> None:
         if asked.alerts is not None:
             write_table(alerts_path, forms[1], ALERTS, told)
     m = recording.meta
-    said.append(f"{m.events:,} events, {len(recording.days)} days judged; {len(labels)} labels, {len(group)} of them from answers")
+    said.append(
+        f"{m.events:,} events, {len(recording.days)} days judged; {len(labels)} labels, {len(group)} of them from the store"
+    )
     print("\n".join([*said, f"  {time.perf_counter() - begun:.0f} s"]), file=sys.stderr)
 
 
@@ -207,31 +196,9 @@ def _tried(
     for choice, put in zip(choices, surges, strict=True):
         outcome = retune(recording, choice)
         judged = judge(outcome, labels, recording)
-        rows.append(_row(outcome, judged, put))
-        right, wrong = set(judged.right), set(judged.wrong)
-        for a in outcome.alerts:
-            feedback = "right" if a.number in right else "wrong" if a.number in wrong else ""
-            alerts.append({**{n: getattr(a, n) for n in ALERTS if hasattr(a, n)}, "setting": choice.name, "feedback": feedback})
+        rows.append(setting_row(outcome, judged, put))
+        alerts += alert_rows(outcome, judged)
     return rows, alerts
-
-
-def _row(o: Outcome, j: Judgement, put: Injection | None) -> Row:
-    c = o.choice
-    known, told = bool(j.labels), bool(j.right or j.wrong)
-    row: dict[str, Any] = {
-        "setting": c.name, "budget": c.budget, "windows": "-".join(map(str, c.windows)), "min_count": c.min_count,
-        "settle_after": c.settle_after, "first": c.first, "last": c.last, "weeks": o.weeks, "alerts": len(o.alerts),
-        "per_week": o.per_week, "labels": j.labels, "found": j.found, "open_before": j.open_before, "missed": j.missed,
-        "median_days": j.median_days, "right": len(j.right), "wrong": len(j.wrong), "others_per_week": j.others_per_week,
-    }  # fmt: skip
-    if known:
-        row |= {"share_found": j.share, "share_low": j.low, "share_high": j.high}
-    if told:
-        row |= {"precision": j.precision, "precision_low": j.precision_low, "precision_high": j.precision_high}
-    if put is not None:
-        row |= {"surges": len(put.each), "surges_found": put.found, "surge_median_days": put.median_days,
-                "surge_within_7_days": put.within[7]}  # fmt: skip
-    return row
 
 
 def _shown(rows: Sequence[Row], language: Language) -> Table:

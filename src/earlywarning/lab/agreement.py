@@ -33,24 +33,34 @@ class Agreement(msgspec.Struct, frozen=True):
 
 def agreement(exact: Sequence[Alert], tried: Outcome, recording: Recording) -> Agreement:
     """Alerts of a back-test, as they were opened, beside those of the lab; each is paired once, the nearest first."""
-    pairs = []
-    for i, a in enumerate(exact):
-        one = _number(recording, a)
-        for b in tried.alerts:
-            apart = abs((a.opened_on - b.opened_on).days)
-            if apart <= DAYS and _family(a.tendency) == _family(b.tendency):
-                other = _number(recording, b)
-                if recording.share(one, other):
-                    pairs.append((one != other, apart, i, b.number))
-    left, right = set[int](), set[int]()
-    same = 0
-    for differs, _, i, number in sorted(pairs):
-        if i not in left and number not in right:
-            left.add(i)
-            right.add(number)
-            same += not differs
+    paired = pairs(exact, tried.alerts, recording)
+    same = sum(_number(recording, exact[i]) == _number(recording, tried.alerts[j]) for i, j in paired.items())
     weeks = tried.weeks
-    return Agreement(len(exact), len(tried.alerts), len(left), same, len(exact) / weeks, len(tried.alerts) / weeks)
+    return Agreement(len(exact), len(tried.alerts), len(paired), same, len(exact) / weeks, len(tried.alerts) / weeks)
+
+
+def pairs(one: Sequence[Alert | TriedAlert], other: Sequence[TriedAlert], recording: Recording) -> dict[int, int]:
+    """Which alerts of two lists are the same: opened within a day, about places and categories that meet; by their places.
+
+    Each is paired once, those of the same block and the nearest first. Codes must be those of the recording.
+    """
+    by_day: dict[int, list[tuple[int, TriedAlert, int]]] = {}
+    for j, b in enumerate(other):
+        by_day.setdefault(b.opened_on.toordinal(), []).append((j, b, _number(recording, b)))
+    found = []
+    for i, a in enumerate(one):
+        day, number = a.opened_on.toordinal(), _number(recording, a)
+        for apart in range(-DAYS, DAYS + 1):
+            for j, b, theirs in by_day.get(day + apart, ()):
+                if _family(a.tendency) == _family(b.tendency) and recording.share(number, theirs):
+                    found.append((number != theirs, abs(apart), i, j))
+    out: dict[int, int] = {}
+    taken = set[int]()
+    for _, _, i, j in sorted(found):
+        if i not in out and j not in taken:
+            out[i] = j
+            taken.add(j)
+    return out
 
 
 def _family(tendency: str) -> str:

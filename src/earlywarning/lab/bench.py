@@ -37,7 +37,7 @@ def retune(recording: Recording, choice: Choice) -> Outcome:
     """
     settled = settle_choice(recording, choice)
     kept: dict[bytes, Outcome] = recording.memo.setdefault("outcomes", {})
-    key = msgspec.json.encode(settled)
+    key = msgspec.json.encode(msgspec.structs.replace(settled, name=""))
     found = kept.pop(key, None)
     if found is None:
         limits = [t.score for t in thresholds(recording, settled)]
@@ -45,7 +45,7 @@ def retune(recording: Recording, choice: Choice) -> Outcome:
     kept[key] = found  # the newest last
     while len(kept) > _KEPT:
         del kept[next(iter(kept))]
-    return found
+    return found if found.choice.name == settled.name else msgspec.structs.replace(found, choice=settled)
 
 
 def curve(

@@ -18,7 +18,10 @@ from earlywarning.lab.outcomes import Outcome, TriedAlert
 from earlywarning.lab.recording import LabError, Recording
 
 GRACE = timedelta(days=7)  # after a known event's last day, within which an alert still finds it
-COLUMNS = ("name", "first", "last", "areas", "categories", "kind", "true")
+LABEL_TYPES: dict[str, type] = {
+    "name": str, "first": date, "last": date, "areas": list, "categories": list, "kind": str, "true": bool
+}  # fmt: skip
+COLUMNS = tuple(LABEL_TYPES)
 _NEEDED = ("first", "areas", "categories")
 _TRUE, _FALSE = ("", "1", "true", "yes", "ja"), ("0", "false", "no", "nej")
 
@@ -171,6 +174,17 @@ def labels_of_group(known: Iterable[Known]) -> list[Label]:
     return out
 
 
+def label_rows(labels: Iterable[Label]) -> list[dict[str, Any]]:
+    """Labels as rows of COLUMNS, as `read_labels` takes them."""
+    return [
+        {
+            "name": v.name, "first": v.first, "last": v.last, "areas": v.areas, "categories": v.categories, "kind": v.kind,
+            "true": v.true,
+        }
+        for v in labels
+    ]  # fmt: skip
+
+
 def read_labels(path: Path) -> list[Label]:
     """Labels from CSV (columns name, first, last, areas, categories, kind, true; lists ;-separated) or TOML ([[label]] tables).
 
@@ -180,6 +194,11 @@ def read_labels(path: Path) -> list[Label]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"--labels {path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from error
+    return labels_of_text(text, path)
+
+
+def labels_of_text(text: str, path: Path) -> list[Label]:
+    """The same of a text; path: what the file is called. Raises LabError."""
     problems: list[str] = []
     labels = []
     for place, row in _toml_rows(path, text) if path.suffix.lower() == ".toml" else _csv_rows(path, text):

@@ -137,13 +137,12 @@ class _Book:
     def _open_counts(self, day: Day, fit: Fit, limit: Threshold, at: Ints) -> None:
         found = day.found
         blocks = found.block[at].tolist()
-        r = self.recording
         while True:
             followed = {b for case in self.open if not case.tendency for b in (case.opening.block, case.block)}
             if not followed:
                 fresh, rest = list(range(len(at))), []
             else:
-                meets = [any(r.share(b, c) for c in followed) for b in blocks]
+                meets = self._meeting(blocks, followed)
                 fresh, rest = [i for i, m in enumerate(meets) if not m], [i for i, m in enumerate(meets) if m]
             signals = [
                 Signal(blocks[i], int(found.window[at[i]]), float(found.observed[at[i]]), float(found.expectation[at[i]]),
@@ -162,6 +161,14 @@ class _Book:
             case.today = [chosen]
             self.open.append(case)
             self.alerts.append(case)
+
+    def _meeting(self, blocks: list[int], followed: set[int]) -> list[bool]:
+        """Which blocks share something with any of those that are followed (as Recording.share, for many at once)."""
+        sets = [self.recording.bits(c) for c in followed]
+        return [
+            any(kind == k and areas & a and categories & c for k, a, c in sets)
+            for kind, areas, categories in map(self.recording.bits, blocks)
+        ]
 
     def _left_over(self, day: Day, fit: Fit, limit: Threshold, at: Ints, followed: frozenset[int]) -> list[Signal]:
         """What open alerts leave over of the blocks that they meet."""

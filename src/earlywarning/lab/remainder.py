@@ -29,20 +29,21 @@ class Covered(NamedTuple):
         fine = np.zeros((len(recording.scope.fine), len(watched.leaves)), dtype=bool)
         whole = np.zeros((recording.scope.space.areas, len(watched.kind)), dtype=bool)
         for block in blocks:
-            rows, columns = _reach(recording, fit, block)
-            fine[np.ix_(rows[recording.scope.fine], columns[watched.leaves])] = True
-            whole[np.ix_(rows, columns)] = True
+            for table, cells in zip((fine, whole), _reach(recording, fit, block), strict=True):
+                table[cells] = True
         return cls(fine, whole)
 
 
-def _reach(recording: Recording, fit: int, number: int) -> tuple[Bools, Bools]:
+def _reach(recording: Recording, fit: int, number: int) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
+    """The cells that a block is about in either table, as rows (n, 1) and columns: asked again for each day that it is open."""
     key = ("reach", fit, number)
     out = recording.memo.get(key)
     if out is None:
         b, scope, w = recording.blocks[number], recording.scope, recording.fits[fit].watched
         rows = np.asarray(scope.inside[list(b.areas)].any(0))
-        out = rows, np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
-        recording.memo[key] = out
+        columns = np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
+        tables = (rows[scope.fine], columns[w.leaves]), (rows, columns)
+        out = recording.memo[key] = tuple((np.flatnonzero(r)[:, None], np.flatnonzero(c)) for r, c in tables)
     return out
 
 

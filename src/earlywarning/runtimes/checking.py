@@ -19,6 +19,7 @@ from earlywarning.core.calendar import date_of, instant_of
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.data_notes import DataNote
 from earlywarning.core.ledger import STANDING
+from earlywarning.core.marked_events import MarkedEvent
 from earlywarning.core.pages import PageError, decode_page, join_pages
 from earlywarning.core.settings_draft import Draft
 from earlywarning.runtimes.forgetting import runs_of
@@ -304,6 +305,10 @@ def _others(c: sa.Connection) -> Check:
         for name in ("municipality", "state", "revision"):
             if getattr(row, name) != getattr(draft, name):
                 found.add(f"{name} is not what its record says", f"draft of settings {row.draft_id}")
+    for row, mark in _decoded(c.execute(sa.select(t.marked_events)), MarkedEvent, found, "known event"):
+        n += 1
+        if (row.municipality, row.first_day) != (mark.municipality, mark.first):
+            found.add("its place or day is not what its record says", f"known event {row.mark_id}")
     p, d = t.plans.c, t.dead_letters.c
     for _ in _decoded(c.execute(sa.select(p.number, p.body)), ActionPlan, found, "plan"):
         n += 1

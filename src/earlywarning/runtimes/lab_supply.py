@@ -9,6 +9,7 @@ import numpy as np
 from earlywarning.core.calendar import LocalCalendar, date_of, instant_of
 from earlywarning.core.casework import Verdict
 from earlywarning.core.events import KINDS, ORIGINS, AnyEvent, Incident, Report
+from earlywarning.core.marked_events import MarkedEvent
 from earlywarning.core.pages import Rows, decode_page, join_pages
 from earlywarning.lab.bench import Label, LabError, Recording, labels_of_group, record
 from earlywarning.runtimes.assembly import PatternModel, area_register, category_tree, engine_settings
@@ -17,6 +18,7 @@ from earlywarning.runtimes.learned import known_of
 from earlywarning.settings import Settings
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
+from earlywarning.store.marked_events import MarkedEvents
 
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")  # no digits, that could look like a personal number
 USUAL_WEEKS = 52  # that are judged where nobody says since when
@@ -69,8 +71,25 @@ def verdicts_of(store: Store, municipality: str) -> list[Verdict]:
 
 
 def labels_of(store: Store, municipality: str) -> list[Label]:
-    """What the group's answers say of the alerts."""
-    return labels_of_group(known_of(store, municipality))
+    """What the group's answers say of the alerts, and the known events that were marked."""
+    return [*labels_of_marks(MarkedEvents(store, municipality).every()), *labels_of_group(known_of(store, municipality))]
+
+
+def labels_of_marks(events: Sequence[MarkedEvent]) -> list[Label]:
+    """Marked events as labels."""
+    return [
+        Label(
+            name=e.name,
+            first=e.first,
+            last=e.last,
+            areas=e.areas,
+            categories=e.categories,
+            kind=e.kind,
+            true=e.true,
+            source="person",
+        )
+        for e in events
+    ]
 
 
 def first_judged(events: Sequence[AnyEvent], calendar: LocalCalendar) -> date:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from earlywarning.core.calendar import day_number
 from earlywarning.core.casework import ENDED, Casework
 from earlywarning.core.forgetting import months_before
+from earlywarning.core.marked_events import MarkedEvent
 from earlywarning.core.settings_draft import Draft
 from earlywarning.store import tables as t
 from earlywarning.store.store import Store
@@ -16,11 +17,12 @@ from earlywarning.store.store import Store
 # What is counted as forgotten, in this order.
 KINDS = (
     "events", "alerts", "data-notes", "casework-notes", "mutes", "audit", "messages", "dead-letters", "accounts", "sessions",
-    "tokens", "plan-names", "plans", "settings-names", "settings", "settings-drafts",
+    "tokens", "plan-names", "plans", "settings-names", "settings", "settings-drafts", "known-events",
 )  # fmt: skip
 _AUDIT_MONTHS = 24  # as the triggers of the table have it
 _case = msgspec.json.Decoder(Casework)
 _draft = msgspec.json.Decoder(Draft)
+_mark = msgspec.json.Decoder(MarkedEvent)
 
 
 def forget(
@@ -69,6 +71,9 @@ def forget(
         people = _people(municipality, _moment(before["accounts"]), sessions_before, by_provider=by_provider)
         for what, statement in [*people, *_versions(municipality, names, versions, in_force)]:
             gone(what, statement)
+        k = t.marked_events.c
+        gone("known-events", t.marked_events.delete().where(k.municipality == municipality, k.first_day < alerts))
+        _unname_marks(c, municipality, names)
         said["settings-drafts"] = _forget_drafts(c, municipality, names)
 
     return write
@@ -103,6 +108,16 @@ def _blank_casework(c: sa.Connection, municipality: str, before: datetime) -> in
             c.execute(t.casework.update().where(w.alert_id == alert_id).values(body=text))
             blank += 1
     return blank
+
+
+def _unname_marks(c: sa.Connection, municipality: str, before: datetime) -> None:
+    """Known events lose who marked them."""
+    k = t.marked_events.c
+    for number, body in c.execute(sa.select(k.mark_id, k.body).where(k.municipality == municipality)).all():
+        mark = _mark.decode(body)
+        if mark.made_at < before and mark.who:
+            text = msgspec.json.encode(msgspec.structs.replace(mark, who="")).decode()
+            c.execute(t.marked_events.update().where(k.mark_id == number).values(body=text))
 
 
 def _forget_drafts(c: sa.Connection, municipality: str, before: datetime) -> int:

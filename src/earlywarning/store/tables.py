@@ -290,3 +290,13 @@ sign_in_attempts = Table(
     Column("at", Instant, nullable=False),
     Index("ix_sign_in_attempts_key", "municipality", "key_hash", "at"),
 )
+
+marked_events = Table(
+    "marked_events",
+    metadata,
+    Column("mark_id", Integer, primary_key=True, autoincrement=True),
+    Column("municipality", String(12), nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("body", Text, nullable=False),  # JSON: name, days, areas, categories, who and when
+    Index("ix_marked_events_days", "municipality", "first_day"),
+)

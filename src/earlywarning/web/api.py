@@ -19,8 +19,8 @@ from earlywarning import __version__
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.events import KINDS, ORIGINS, schema
 from earlywarning.core.tabulate import Selection, SelectionError
+from earlywarning.lab.cells import cells
 from earlywarning.locale import Language, Names, details, headline, note_sentence, sentence
-from earlywarning.runtimes.cells import cells
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
@@ -32,6 +32,7 @@ from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
 from earlywarning.web.feeds import FEEDS
 from earlywarning.web.json_answers import json_answer, problem
+from earlywarning.web.lab import LAB, stop_recording
 from earlywarning.web.letters import LETTERS
 from earlywarning.web.mutes import MUTES
 from earlywarning.web.openapi import openapi_document
@@ -285,13 +286,14 @@ def make_app(service: Front) -> Litestar:
             *ANSWER_ROUTES, *PAGES,
             send_events, list_alerts, show_alert, data_quality, counts, areas, categories, event_schema, metrics,
             healthz, readyz, index, openapi, list_messages, retry_messages, *MUTES, *FEEDS, *BRIEFING, *PLAN, *LETTERS,
-            *SETTINGS,
+            *SETTINGS, *LAB,
         ],
         state=State({"service": service, "access_log": seen}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
         exception_handlers={Exception: refused},
         guards=[guard],
         middleware=[no_sniffing, Recognition],
+        on_shutdown=[stop_recording],
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/live", "/static"]),
         request_max_body_size=service.settings.service.max_body_megabytes << 20,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.datastructures import State
@@ -17,6 +18,7 @@ from earlywarning.settings import SettingsError
 from earlywarning.settings_drafting import KEYS, values_of
 from earlywarning.store.settings_drafts import Drafts
 from earlywarning.web.access import decider
+from earlywarning.web.lab_choice import address_of_values
 from earlywarning.web.pages.frame import Asking, Words, go, language_of, render
 from earlywarning.web.pages.settings_form import allowed, fields, read_address, read_form, worded
 from earlywarning.web.settings import status_of
@@ -144,22 +146,23 @@ async def _saved(request: Asking, front: Front, draft_id: int | None) -> Respons
     def work() -> Response[bytes]:
         wanted = read_form(lambda name: [v for v in form.getall(name, []) if isinstance(v, str)])
         reason, revision = str(form.get("reason") or ""), _whole(form.get("revision")) or 0
+        view = str(form.get("lab") or "")[:4_000]
         try:
             draft = settings_changes.save(front, wanted, reason, _who(request), draft_id, revision)
         except DraftError as error:
             kept = None if draft_id is None else _draft(front, draft_id)
-            return _draft_page(request, front, kept, wanted, reason, wrong=error.problems, error=error)
-        return go(request, f"/settings/drafts/{draft.draft_id}?saved=draft")
+            return _draft_page(request, front, kept, wanted, reason, wrong=error.problems, error=error, view=view)
+        return go(request, f"/settings/drafts/{draft.draft_id}?{urlencode({'saved': 'draft', **({'lab': view} if view else {})})}")
 
     return await asyncio.to_thread(work)
 
 
 def _draft_page(
     request: Asking, front: Front, draft: Draft | None, wanted: Mapping[str, Any], reason: str, *,
-    wrong: Mapping[str, str] | None = None, error: DraftError | SettingsError | None = None, status: int = 200,
+    wrong: Mapping[str, str] | None = None, error: DraftError | SettingsError | None = None, status: int = 200, view: str = "",
 ) -> Response[bytes]:  # fmt: skip
     t, in_force = _words(request, front), values_of(front.settings)
-    wrong = dict(wrong or {})
+    wrong, view = dict(wrong or {}), view or request.query_params.get("lab", "")
     differing = changed({k: v for k, v in wanted.items() if k in in_force}, in_force)
     lines = compared(draft, in_force) if draft is not None else []
     clashing = [line.key for line in lines if line.clash]
@@ -172,7 +175,8 @@ def _draft_page(
         fields=fields(t, differing, in_force, wrong), problem=problem, reason=reason, wrong=wrong,
         seen=settings_changes.number_in_force(front), changes=[] if draft else [(k, in_force[k], v) for k, v in differing.items()],
         words=lambda name, value: worded(t, name, value), allowed=lambda key: allowed(t, key),
-        saved=request.query_params.get("saved", "") if error is None else "",
+        saved=request.query_params.get("saved", "") if error is None else "", view=view,
+        lab=address_of_values({**in_force, **(wanted if not wrong else {})}, view),
     )  # fmt: skip
 
 

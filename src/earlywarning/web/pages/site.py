@@ -18,6 +18,8 @@ from earlywarning.web.pages.case import answer_case, case_page
 from earlywarning.web.pages.entrance import ENTRANCE
 from earlywarning.web.pages.frame import Asking, go, language_of, render, static_file
 from earlywarning.web.pages.inbox import inbox_page, live
+from earlywarning.web.pages.lab import LAB_PAGES
+from earlywarning.web.pages.lab_known import KNOWN_PAGES
 from earlywarning.web.pages.letters import letters_page, try_again
 from earlywarning.web.pages.operations import operations_page
 from earlywarning.web.pages.picture import picture_page
@@ -62,5 +64,5 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
 PAGES = (
     static_file, accessibility_page, picture_page, area_page, inbox_page, live, case_page, answer_case, operations_page,
     plan_page, import_plan, briefing_page, letters_page, try_again,
-    *ENTRANCE, *BY_PROVIDER, *SETTINGS_PAGES,
+    *ENTRANCE, *BY_PROVIDER, *SETTINGS_PAGES, *LAB_PAGES, *KNOWN_PAGES,
 )  # fmt: skip
