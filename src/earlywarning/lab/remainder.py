@@ -28,28 +28,37 @@ class Covered(NamedTuple):
         watched = recording.fits[fit].watched
         fine = np.zeros((len(recording.scope.fine), len(watched.leaves)), dtype=bool)
         whole = np.zeros((recording.scope.space.areas, len(watched.kind)), dtype=bool)
+        out = cls(fine, whole)
+        out.add(recording, fit, blocks)
+        return out
+
+    def add(self, recording: Recording, fit: int, blocks: Iterable[int]) -> None:
+        """Cover more blocks."""
         for block in blocks:
-            rows, columns = _reach(recording, fit, block)
-            fine[np.ix_(rows[recording.scope.fine], columns[watched.leaves])] = True
-            whole[np.ix_(rows, columns)] = True
-        return cls(fine, whole)
+            fine, whole = _reach(recording, fit, block)
+            self.fine[fine] = True
+            self.whole[whole] = True
 
 
-def _reach(recording: Recording, fit: int, number: int) -> tuple[Bools, Bools]:
+_Cells = tuple[NDArray[np.intp], ...]
+
+
+def _reach(recording: Recording, fit: int, number: int) -> tuple[_Cells, _Cells]:
+    """Where a block stands in what is covered: indices into both."""
     key = ("reach", fit, number)
     out = recording.memo.get(key)
     if out is None:
         b, scope, w = recording.blocks[number], recording.scope, recording.fits[fit].watched
         rows = np.asarray(scope.inside[list(b.areas)].any(0))
-        out = rows, np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
-        recording.memo[key] = out
+        columns = np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
+        out = recording.memo[key] = np.ix_(rows[scope.fine], columns[w.leaves]), np.ix_(rows, columns)
     return out
 
 
 def rejudge(
     recording: Recording, fit: Fit, place: int, counts: NDArray[Any], found: Found, at: Ints, covered: Covered
-) -> list[tuple[int, int, float, float, float]]:
-    """The rows `at` of a day's signals without what is covered: block, window, events, expectation and score of each.
+) -> list[tuple[int, int, int, float, float, float]]:
+    """The rows `at` of a day's signals without what is covered: place in `at`, block, window, events, expectation and score.
 
     counts: (windows, areas, K) of the day, which stands at `place` of its fit. Those of which nothing is left are left out,
     and areas of which nothing is left leave their block.
@@ -101,5 +110,5 @@ def rejudge(
         if kept != block.areas:
             number = recording.number(Block(block.kind, kept, block.categories))
         score = -np.log10(chance) - block_sort(recording.zones, watched.scanned, kept, int(found.column[at[i]]))
-        out.append((number, int(window[i, 0, 0]), float(o_sum[i]), float(e_sum[i]), float(score)))
+        out.append((int(some[i]), number, int(window[i, 0, 0]), float(o_sum[i]), float(e_sum[i]), float(score)))
     return out
