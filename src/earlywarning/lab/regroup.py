@@ -151,7 +151,7 @@ class _Book:
                        float(found.score[at[i]] - limit.score))
                 for i in fresh
             ]  # fmt: skip
-            again = [i for i in rest if left.get(i, (None, None))[0] != met[i]]
+            again = [i for i in rest if i not in left or left[i][0] != frozenset(met[i])]
             if again:
                 of_rows = self._left_over(day, fit, limit, at[again], frozenset(followed))
                 left.update({i: (frozenset(met[i]), of_rows.get(n)) for n, i in enumerate(again)})

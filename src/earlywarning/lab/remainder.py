@@ -77,17 +77,17 @@ def rejudge(
     columns, column = np.unique(np.maximum(members, 0), return_inverse=True)
     row, column = row.reshape(areas.shape), column.reshape(members.shape)
     fine, leaf = np.flatnonzero(covered.fine.any(1)), np.flatnonzero(covered.fine.any(0))
-    mask = covered.fine[np.ix_(fine, leaf)]
+    mask = covered.fine[fine[:, None], leaf]
     small, deep = scope.fine[fine], watched.leaves[leaf]
-    inside = scope.inside[np.ix_(rows, small)].astype(np.float64)
-    contains = watched.contains[np.ix_(leaf, columns)]
+    inside = scope.inside[rows[:, None], small].astype(np.float64)
+    contains = watched.contains[leaf[:, None], columns]
     recorded, phi, profile = (x[place] for x in (fit.law.recorded, fit.law.dispersion, fit.law.profile_variance))
     hidden = counts[:, small[:, None], deep] * mask
     o = np.maximum(counts[:, rows[:, None], columns] - inside @ hidden @ contains, 0.0)
-    expected = fit.level[np.ix_(rows, columns)] * recorded[:, None, columns]
-    hidden = fit.level[np.ix_(small, deep)] * recorded[:, None, deep] * mask
+    expected = fit.level[rows[:, None], columns] * recorded[:, None, columns]
+    hidden = fit.level[small[:, None], deep] * recorded[:, None, deep] * mask
     left = np.maximum(expected - inside @ hidden @ contains, 0.0)
-    relative = fit.relative[np.ix_(rows, columns)] + profile[:, None, columns]
+    relative = fit.relative[rows[:, None], columns] + profile[:, None, columns]
     v = left * (phi[:, None, columns] + relative * expected)
     window = found.window[at].astype(np.int64)[:, None, None]
     cell = window, row[:, :, None], column[:, None, :]
