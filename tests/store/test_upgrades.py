@@ -56,6 +56,7 @@ def _rows(lived: tuple[Engine, dict[str, Alert], dict[int, bytes]]) -> dict[str,
         "settings_versions": [
             {"version": "0123456789ab", "applied_at": AT, "text": "# as it was", "municipality": "", "actor": "A", "reason": "r"}
         ],
+        "marked_events": [{"municipality": CODE, "first_day": date(2024, 3, 1), "body": "{}"}],
         "settings_drafts": [{"municipality": CODE, "state": "draft", "revision": 1, "body": "{}"}],
         "dead_letters": [
             {"received_at": AT, "municipality": CODE, "way": "http", "position": 1, "field": "area", "rule": "unknown-area",

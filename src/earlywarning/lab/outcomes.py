@@ -1,5 +1,6 @@
 """What a choice would have given: its alerts as plain values, their number a week, and where that is an approximation."""
 
+from bisect import bisect_left, bisect_right
 from datetime import date, timedelta
 
 import msgspec
@@ -109,10 +110,10 @@ def days_of_signal(recording: Recording, signal: Signal) -> int:
 def weekly(days: list[date], first: date, last: date) -> list[WeekCount]:
     """How many of the days lie in each week of first..last."""
     monday = first - timedelta(days=first.weekday())
-    out = []
+    ordered, out = sorted(days), []
     while monday <= last:
         sunday = monday + timedelta(days=6)
         judged = (min(sunday, last) - max(monday, first)).days + 1
-        out.append(WeekCount(monday, sum(monday <= d <= sunday for d in days), judged))
+        out.append(WeekCount(monday, bisect_right(ordered, sunday) - bisect_left(ordered, monday), judged))
         monday = sunday + timedelta(days=1)
     return out

@@ -137,20 +137,25 @@ class _Book:
     def _open_counts(self, day: Day, fit: Fit, limit: Threshold, at: Ints) -> None:
         found = day.found
         blocks = found.block[at].tolist()
+        met: list[set[int]] = [set() for _ in blocks]  # by row, the followed blocks that it meets
+        left: dict[int, tuple[frozenset[int], Signal | None]] = {}  # by row, what those leave over of it
+        seen: set[int] = set()
         while True:
             followed = {b for case in self.open if not case.tendency for b in (case.opening.block, case.block)}
-            if not followed:
-                fresh, rest = list(range(len(at))), []
-            else:
-                meets = self._meeting(blocks, followed)
-                fresh, rest = [i for i, m in enumerate(meets) if not m], [i for i, m in enumerate(meets) if m]
+            self._meet(blocks, met, followed - seen)
+            seen |= followed
+            fresh = [i for i, m in enumerate(met) if not m]
+            rest = [i for i, m in enumerate(met) if m]
             signals = [
                 Signal(blocks[i], int(found.window[at[i]]), float(found.observed[at[i]]), float(found.expectation[at[i]]),
                        float(found.score[at[i]] - limit.score))
                 for i in fresh
             ]  # fmt: skip
-            if rest:
-                signals += self._left_over(day, fit, limit, at[rest], frozenset(followed))
+            again = [i for i in rest if i not in left or left[i][0] != frozenset(met[i])]
+            if again:
+                of_rows = self._left_over(day, fit, limit, at[again], frozenset(followed))
+                left.update({i: (frozenset(met[i]), of_rows.get(n)) for n, i in enumerate(again)})
+            signals += [s for i in rest if (s := left[i][1]) is not None]
             if not signals:
                 return
             signals.sort(key=lambda s: -s.score)
@@ -162,25 +167,29 @@ class _Book:
             self.open.append(case)
             self.alerts.append(case)
 
-    def _meeting(self, blocks: list[int], followed: set[int]) -> list[bool]:
-        """Which blocks share something with any of those that are followed (as Recording.share, for many at once)."""
-        sets = [self.recording.bits(c) for c in followed]
-        return [
-            any(kind == k and areas & a and categories & c for k, a, c in sets)
-            for kind, areas, categories in map(self.recording.bits, blocks)
-        ]
+    def _meet(self, blocks: list[int], met: list[set[int]], new: set[int]) -> None:
+        """Note by row which of the newly followed blocks its own block meets."""
+        bits = [self.recording.bits(b) for b in blocks]
+        for c in new:
+            kind, areas, categories = self.recording.bits(c)
+            for row, (k, a, g) in zip(met, bits, strict=True):
+                if k == kind and a & areas and g & categories:
+                    row.add(c)
 
-    def _left_over(self, day: Day, fit: Fit, limit: Threshold, at: Ints, followed: frozenset[int]) -> list[Signal]:
-        """What open alerts leave over of the blocks that they meet."""
-        if self._covers is None or self._covers[:2] != (day.fit, followed):
-            self._covers = (day.fit, followed, Covered.of(self.recording, day.fit, followed))
+    def _left_over(self, day: Day, fit: Fit, limit: Threshold, at: Ints, followed: frozenset[int]) -> dict[int, Signal]:
+        """What open alerts leave over of the blocks that they meet, by place in `at`; nothing where it is not beyond."""
+        if self._covers is None or self._covers[0] != day.fit or not self._covers[1] <= followed:
+            self._covers = (day.fit, frozenset(), Covered.of(self.recording, day.fit, ()))
+        if new := followed - self._covers[1]:
+            self._covers[2].add(self.recording, day.fit, new)
+            self._covers = (day.fit, followed, self._covers[2])
         counts = fit.counts[day.place] if day.counts is None else day.counts
-        out = []
-        for block, window, observed, expectation, score in rejudge(
+        out = {}
+        for row, block, window, observed, expectation, score in rejudge(
             self.recording, fit, day.place, counts, day.found, at, self._covers[2]
         ):
             if score >= limit.score and observed >= self.choice.min_count:
-                out.append(Signal(block, window, observed, expectation, score - limit.score))
+                out[row] = Signal(block, window, observed, expectation, score - limit.score)
         return out
 
     def _leading(self, signals: list[Signal]) -> Signal:

@@ -28,29 +28,37 @@ class Covered(NamedTuple):
         watched = recording.fits[fit].watched
         fine = np.zeros((len(recording.scope.fine), len(watched.leaves)), dtype=bool)
         whole = np.zeros((recording.scope.space.areas, len(watched.kind)), dtype=bool)
+        out = cls(fine, whole)
+        out.add(recording, fit, blocks)
+        return out
+
+    def add(self, recording: Recording, fit: int, blocks: Iterable[int]) -> None:
+        """Cover more blocks."""
         for block in blocks:
-            for table, cells in zip((fine, whole), _reach(recording, fit, block), strict=True):
-                table[cells] = True
-        return cls(fine, whole)
+            fine, whole = _reach(recording, fit, block)
+            self.fine[fine] = True
+            self.whole[whole] = True
 
 
-def _reach(recording: Recording, fit: int, number: int) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
-    """The cells that a block is about in either table, as rows (n, 1) and columns: asked again for each day that it is open."""
+_Cells = tuple[NDArray[np.intp], ...]
+
+
+def _reach(recording: Recording, fit: int, number: int) -> tuple[_Cells, _Cells]:
+    """Where a block stands in what is covered: indices into both."""
     key = ("reach", fit, number)
     out = recording.memo.get(key)
     if out is None:
         b, scope, w = recording.blocks[number], recording.scope, recording.fits[fit].watched
         rows = np.asarray(scope.inside[list(b.areas)].any(0))
         columns = np.asarray(scope.part[list(b.categories)].any(0))[w.category] & (w.kind == b.kind)
-        tables = (rows[scope.fine], columns[w.leaves]), (rows, columns)
-        out = recording.memo[key] = tuple((np.flatnonzero(r)[:, None], np.flatnonzero(c)) for r, c in tables)
+        out = recording.memo[key] = np.ix_(rows[scope.fine], columns[w.leaves]), np.ix_(rows, columns)
     return out
 
 
 def rejudge(
     recording: Recording, fit: Fit, place: int, counts: NDArray[Any], found: Found, at: Ints, covered: Covered
-) -> list[tuple[int, int, float, float, float]]:
-    """The rows `at` of a day's signals without what is covered: block, window, events, expectation and score of each.
+) -> list[tuple[int, int, int, float, float, float]]:
+    """The rows `at` of a day's signals without what is covered: place in `at`, block, window, events, expectation and score.
 
     counts: (windows, areas, K) of the day, which stands at `place` of its fit. Those of which nothing is left are left out,
     and areas of which nothing is left leave their block.
@@ -69,17 +77,17 @@ def rejudge(
     columns, column = np.unique(np.maximum(members, 0), return_inverse=True)
     row, column = row.reshape(areas.shape), column.reshape(members.shape)
     fine, leaf = np.flatnonzero(covered.fine.any(1)), np.flatnonzero(covered.fine.any(0))
-    mask = covered.fine[np.ix_(fine, leaf)]
+    mask = covered.fine[fine[:, None], leaf]
     small, deep = scope.fine[fine], watched.leaves[leaf]
-    inside = scope.inside[np.ix_(rows, small)].astype(np.float64)
-    contains = watched.contains[np.ix_(leaf, columns)]
+    inside = scope.inside[rows[:, None], small].astype(np.float64)
+    contains = watched.contains[leaf[:, None], columns]
     recorded, phi, profile = (x[place] for x in (fit.law.recorded, fit.law.dispersion, fit.law.profile_variance))
     hidden = counts[:, small[:, None], deep] * mask
     o = np.maximum(counts[:, rows[:, None], columns] - inside @ hidden @ contains, 0.0)
-    expected = fit.level[np.ix_(rows, columns)] * recorded[:, None, columns]
-    hidden = fit.level[np.ix_(small, deep)] * recorded[:, None, deep] * mask
+    expected = fit.level[rows[:, None], columns] * recorded[:, None, columns]
+    hidden = fit.level[small[:, None], deep] * recorded[:, None, deep] * mask
     left = np.maximum(expected - inside @ hidden @ contains, 0.0)
-    relative = fit.relative[np.ix_(rows, columns)] + profile[:, None, columns]
+    relative = fit.relative[rows[:, None], columns] + profile[:, None, columns]
     v = left * (phi[:, None, columns] + relative * expected)
     window = found.window[at].astype(np.int64)[:, None, None]
     cell = window, row[:, :, None], column[:, None, :]
@@ -102,5 +110,5 @@ def rejudge(
         if kept != block.areas:
             number = recording.number(Block(block.kind, kept, block.categories))
         score = -np.log10(chance) - block_sort(recording.zones, watched.scanned, kept, int(found.column[at[i]]))
-        out.append((number, int(window[i, 0, 0]), float(o_sum[i]), float(e_sum[i]), float(score)))
+        out.append((int(some[i]), number, int(window[i, 0, 0]), float(o_sum[i]), float(e_sum[i]), float(score)))
     return out

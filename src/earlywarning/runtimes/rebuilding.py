@@ -128,6 +128,12 @@ def _since_alike(
     for change in made.history:
         steps.setdefault(change.alert.alert_id, []).append(change)
     settle = settings.alerts.settle_after_days
+    # Drift, mixtures, first occurrences and the like look further back than the windows of counts; they cover nothing of these.
+    long = sum(a.tendency not in SCANNED for a in alerts.values() if a.opened_on >= begin)
+    alerts = {name: a for name, a in alerts.items() if a.tendency in SCANNED}
+    made.alerts = {name: a for name, a in made.alerts.items() if a.tendency in SCANNED}
+    if long:
+        notes.append(f"{long} alerts about tendencies that look further back were not compared")
     stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
     since = first_day_alike(begin, last, stored, followed_spans(made.alerts.values(), steps, last, settle))
     if since is None:
