@@ -25,6 +25,12 @@ def test_settings_nested_without_end_are_refused() -> None:
         parse_settings("a = " + "[" * 50_000, file="x.toml", folder=Path())
 
 
+def test_a_time_pattern_that_holds_a_part_twice_is_refused() -> None:
+    text = f'[municipality]\ncode = "{CODE}"\nname = "Testby"\n[mappings.a]\ntimestamp_format = "%Y-%m-%m"\n'
+    with pytest.raises(SettingsError, match=r"timestamp_format: '%Y-%m-%m' holds a part twice"):
+        parse_settings(text, file="x.toml", folder=Path())
+
+
 def test_a_bomb_of_published_settings_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "LARGEST_SETTINGS", 1 << 20)
     with pytest.raises(SettingsError, match="larger than 1 MB"):
