@@ -26,9 +26,10 @@ def test_settings_nested_without_end_are_refused() -> None:
 
 
 def test_a_time_pattern_that_holds_a_part_twice_is_refused() -> None:
-    text = f'[municipality]\ncode = "{CODE}"\nname = "Testby"\n[mappings.a]\ntimestamp_format = "%Y-%m-%m"\n'
-    with pytest.raises(SettingsError, match=r"timestamp_format: '%Y-%m-%m' holds a part twice"):
-        parse_settings(text, file="x.toml", folder=Path())
+    town = f'[municipality]\ncode = "{CODE}"\nname = "Testby"\n'
+    mapping = '[mappings.a]\ntimestamp_format = "%Y-%m-%m"\ncolumns = { area = "Plats" }\n'
+    with pytest.raises(SettingsError, match=r"mappings\.a\.timestamp_format: '%Y-%m-%m' holds a part twice"):
+        parse_settings(town + mapping, file="x.toml", folder=Path())
 
 
 def test_a_bomb_of_published_settings_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
