@@ -23,8 +23,8 @@ torture: .venv/.development
 	$(BIN)/python -m tests.faults.torture --kills $(or $(KILLS),100) --out dist/torture
 
 check: .venv/.development
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

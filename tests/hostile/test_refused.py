@@ -44,6 +44,11 @@ def test_parameters_that_no_database_takes_are_refused(query: bytes) -> None:
     assert status == 400
 
 
+def test_who_is_sent_on_to_an_address_beyond_ascii_is_sent_there() -> None:
+    status, _ = application().ask(b"GET /sign-in?next=/areas/%C3%85KERBY%3Fq=%ff\n\n\n")
+    assert status == 303
+
+
 def test_a_body_is_refused_by_field_and_rule_without_its_values() -> None:
     with pytest.raises(BodyError) as refused:
         read_body(b'{"anna@example.se": 1, "who": "x"}', application().service.settings.disclosure.__class__)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from importlib import resources
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -189,7 +189,9 @@ def render(
 
 def go(request: Asking, path: str, cookies: list[Cookie] | None = None) -> Response[bytes]:
     """Send the browser on to a path of this service, after a form."""
-    response = Response(b"", status_code=303, headers={"location": f"{root_of(request)}{own_path(path)}"})
+    # A header holds ASCII only; what is escaped already stays as it is.
+    address = quote(own_path(path), safe="%/?#[]@!$&'()*+,;=:~")
+    response = Response(b"", status_code=303, headers={"location": root_of(request) + address})
     for one in cookies or []:
         response.set_cookie(one)
     return response
