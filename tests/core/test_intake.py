@@ -60,6 +60,14 @@ def test_of_one_batch_the_events_of_an_id_are_taken_in_their_order() -> None:
     assert (taken["removed"], taken["removed_at"]) == ([0, 2], [3, 4])
 
 
+def test_many_revisions_of_many_ids_in_one_batch_are_each_taken_in_their_order() -> None:
+    ledger = Ledger()
+    sent = [_one(number, revision=revision, area=f"A{revision % 6}") for revision in range(1, 31) for number in range(7)]
+    _, taken = _take(ledger, *sent)
+    assert taken["said"] == ["accepted"] * 7 + ["replaced"] * 203
+    assert np.flatnonzero(ledger.column("superseded") == STANDING).size == 7
+
+
 _OTHER: dict[str, dict[str, object]] = {
     "start": {"occurred_at": None, "occurred_from": BEGIN - timedelta(hours=2), "occurred_to": BEGIN},
     "end": {"occurred_at": None, "occurred_from": BEGIN, "occurred_to": BEGIN + timedelta(hours=2)},
@@ -87,7 +95,7 @@ def test_the_same_revision_with_other_content_is_a_conflict_that_says_what_to_do
     batch, taken = _take(ledger, _one(7), other)
     assert taken["said"] == ["accepted", "rejected"]
     (told,) = conflicts(batch, np.array(taken["said"]), [_one(7), other])
-    assert (told.field, told.rule, told.event_id) == ("revision", "revision-conflict", "e1")
+    assert (told.index, told.field, told.rule, told.event_id) == (1, "revision", "revision-conflict", "e1")
     assert told.problem == "revision 1 is held with other content; raise the revision with each correction"
     assert len(ledger) == 2
 
