@@ -274,6 +274,17 @@ def test_whatever_is_answered_the_chain_holds(steps: list[Answer]) -> None:
     assert refused <= {*Answer.__struct_fields__, "picture.situation"}
 
 
+def test_people_are_offered_what_the_stage_allows_and_never_to_let_it_expire() -> None:
+    ended = answer(NEW, said("merge", into="0380-260301-ffffffff"))
+    assert [possible(case) for case in (NEW, through(*CHAIN[:1]), through(*CHAIN[:2]), through(*CHAIN[:6]), ended)] == [
+        ["acknowledge", "assess", "merge", "note"],
+        ["assess", "merge", "note"],
+        ["assess", "picture", "close", "merge", "note"],
+        ["picture", "cause", "measure", "follow-up", "close", "merge", "note"],
+        ["reopen", "note"],
+    ]
+
+
 def test_what_is_offered_can_be_done() -> None:
     for step, before in zip(CHAIN, (through(*CHAIN[:i]) for i in range(len(CHAIN))), strict=True):
         assert step.action in possible(before)
