@@ -144,6 +144,8 @@ _REFUSED = [
      "'assess' is not possible while the alert is 'closed'; possible when it is new, acknowledged, assessed"),
     ((), said("note", note="ring 070-123 45 67"), "note", "telephone-number",
      "it holds personal data; write about places and situations, never about persons"),
+    (CHAIN[:2], said("picture", picture=PICTURE, note="ring 070-123 45 67"), "note", "telephone-number",
+     "it holds personal data; write about places and situations, never about persons"),
     (CHAIN[:2], said("picture", picture=Picture(situation="x", motivation="anna@example.se")), "picture.motivation",
      "e-mail-address", "it holds personal data; write about places and situations, never about persons"),
     ((), said("assess"), "assessment", "missing", "is missing; allowed: confirmed, known-cause, false-alarm, data-fault"),
@@ -185,7 +187,7 @@ _REFUSED = [
 
 
 @pytest.mark.parametrize(
-    ("steps", "then", "field", "rule", "words"), _REFUSED, ids=[f"{r[1].action}-{r[2]}-{r[3]}" for r in _REFUSED]
+    ("steps", "then", "field", "rule", "words"), _REFUSED, ids=lambda v: v.action if isinstance(v, Answer) else None
 )
 def test_a_refusal_names_the_field_the_rule_and_what_would_be_right(
     steps: tuple[Answer, ...], then: Answer, field: str, rule: str, words: str
