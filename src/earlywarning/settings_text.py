@@ -138,6 +138,8 @@ def _time_pattern_problem(pattern: str) -> str:
         read = datetime.strptime(_SAMPLE.strftime(pattern), pattern)  # noqa: DTZ007  # only to try the pattern out
     except ValueError as error:
         return f"{error}; write it as in %Y-%m-%d %H:%M, or leave it empty for ISO 8601"
+    except re.error:  # strptime makes a regular expression of it, with a group for each part
+        return f"{_short(pattern)} holds a part twice; write it as in %Y-%m-%d %H:%M, or leave it empty for ISO 8601"
     if read.date() != _SAMPLE.date():
         return f"{_short(pattern)} does not hold year, month and day; write it as in %Y-%m-%d %H:%M"
     return ""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from earlywarning.core.mutes import MuteError, checked, hits, muted_by, preview
+from earlywarning.core.mutes import REASONS, MuteError, checked, hits, muted_by, preview
 from tests.core.routed import KIN, TUESDAY, alert, mute
 
 TODAY = date(2026, 3, 1)
@@ -30,6 +30,36 @@ def test_a_mute_that_cannot_be_made_says_which_field_and_what_is_allowed(fields:
     with pytest.raises(MuteError) as caught:
         checked(mute(**fields), KIN, TODAY)
     assert (caught.value.field, caught.value.rule) == (field, rule)
+
+
+_PERSONAL = "it holds personal data; write about places and events, never about persons"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"areas": ("D9", "A1", "x" * 50)}, f"areas: the register has no 'D9', '{'x' * 40}'; give codes of the register"),
+        ({"areas": ()}, "areas: name areas or categories; for the whole municipality write its code, 0999, among the areas"),
+        ({"last_day": date(2026, 2, 28)}, "last_day: 2026-02-28 lies before the first day, 2026-03-01"),
+        ({"first_day": date(2026, 2, 1), "last_day": date(2026, 2, 28)},
+         "last_day: 2026-02-28 is over; a mute holds back what is still to come"),
+        ({"last_day": date(2026, 4, 30)}, "last_day: 61 days are too long; a mute has an end, after 60 days at most"),
+        ({"reason": "b" * 50}, f"reason: '{'b' * 40}' is not allowed; allowed: {', '.join(REASONS)}"),
+        ({"who": "x" * 81}, "who: say in up to 80 characters which function it is, such as coordinator"),
+        ({"who": "anna@example.se"}, "who: it holds personal data; write a function such as coordinator"),
+        ({"note": "x" * 2_001}, "note: is longer than 2,000 characters"),
+        ({"note": "ring 070-174 06 05"}, f"note: {_PERSONAL}"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_would_be_right(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(MuteError) as caught:
+        checked(mute(**fields), KIN, TODAY)
+    assert str(caught.value) == words
+
+
+def test_what_just_fits_is_allowed() -> None:
+    fits = mute(who="x" * 80, note="y" * 2_000, first_day=TODAY, last_day=TODAY)
+    assert checked(fits, KIN, TODAY) == fits
 
 
 def test_sixty_days_are_allowed_and_the_whole_municipality_by_its_code() -> None:

@@ -64,13 +64,30 @@ def test_a_muted_alert_is_told_apart_in_the_digest_and_says_by_which_mute() -> N
     assert (decision.way, decision.why, decision.at, decision.mute) == ("digest", "muted", WEDNESDAY_MORNING, mute())
 
 
+def test_a_decision_says_of_whom_by_what_and_of_which_change_it_is() -> None:
+    decision = decide(change("updated", on=date(2026, 3, 4)), recipient("police"))
+    told = (decision.recipient, decision.channel, decision.alert_id, decision.change, decision.on)
+    assert told == ("police", "mail", "0999-260303-1", "updated", date(2026, 3, 4))
+
+
+def test_grave_and_rare_enough_is_what_reaches_the_limit() -> None:
+    about = alert()
+    exactly = recipient(least_severity=KIN.gravest(about.categories), least_recurrence_days=about.recurrence_days)
+    assert mismatch(about, exactly, KIN) is None
+
+
+def test_who_has_no_digest_is_not_told_of_what_is_muted_and_the_decision_says_by_which_mute() -> None:
+    decision = decide(change("opened"), recipient(at_once="all", digest=None), mute())
+    assert (decision.way, decision.why, decision.at, decision.mute) == ("none", "muted", None, mute())
+
+
 def test_a_severe_alert_is_sent_in_spite_of_a_mute() -> None:
     assert decide(change("opened", alert(**SEVERE)), recipient(), mute()).why == "severe"
 
 
 def test_of_what_happened_long_ago_nobody_is_told() -> None:
     old = change("opened", alert(**SEVERE), on=date(2026, 2, 23))
-    assert decide(old, recipient()).why == "past"
+    assert (decide(old, recipient()).way, decide(old, recipient()).why) == ("none", "past")
     assert decide(old, recipient(), send_within=8).why == "severe"
 
 

@@ -153,7 +153,7 @@ def _share(inputs: int, seed: int, processes: int, only: list[str], out: Path, *
         return said
 
     with ThreadPoolExecutor(processes) as pool:
-        told = list(pool.map(one, sorted(chosen, key=lambda n: -chosen[n].weight)))
+        told = list(pool.map(one, chosen))
     total = sum(int(str(t["inputs"])) for t in told)
     bad = [t["target"] for t in told if not t["well"]]
     how = "guided by coverage" if guided else "by the mutator alone"

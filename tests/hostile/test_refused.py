@@ -25,6 +25,13 @@ def test_settings_nested_without_end_are_refused() -> None:
         parse_settings("a = " + "[" * 50_000, file="x.toml", folder=Path())
 
 
+def test_a_time_pattern_that_holds_a_part_twice_is_refused() -> None:
+    town = f'[municipality]\ncode = "{CODE}"\nname = "Testby"\n'
+    mapping = '[mappings.a]\ntimestamp_format = "%Y-%m-%m"\ncolumns = { area = "Plats" }\n'
+    with pytest.raises(SettingsError, match=r"mappings\.a\.timestamp_format: '%Y-%m-%m' holds a part twice"):
+        parse_settings(town + mapping, file="x.toml", folder=Path())
+
+
 def test_a_bomb_of_published_settings_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "LARGEST_SETTINGS", 1 << 20)
     with pytest.raises(SettingsError, match="larger than 1 MB"):
@@ -35,6 +42,11 @@ def test_a_bomb_of_published_settings_is_not_unpacked(tmp_path: Path, monkeypatc
 def test_parameters_that_no_database_takes_are_refused(query: bytes) -> None:
     status, _ = application().ask(b"GET /v1/dead-letters?" + query + b"\n\n\n")
     assert status == 400
+
+
+def test_who_is_sent_on_to_an_address_beyond_ascii_is_sent_there() -> None:
+    status, _ = application().ask(b"GET /sign-in?next=/areas/%C3%85KERBY%3Fq=%ff\n\n\n")
+    assert status == 303
 
 
 def test_a_body_is_refused_by_field_and_rule_without_its_values() -> None:
