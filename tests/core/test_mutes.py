@@ -1,6 +1,6 @@
 """Mutes: for planned events, with a reason and an end; they hold back what lies within them, and never what is severe."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ TODAY = date(2026, 3, 1)
         ({"who": " "}, "who", "missing"),
         ({"who": "anna@example.se"}, "who", "e-mail-address"),
         ({"note": "ring 070-174 06 05"}, "note", "telephone-number"),
+        ({"note": "x" * 2_001}, "note", "too-long"),
     ],
 )
 def test_a_mute_that_cannot_be_made_says_which_field_and_what_is_allowed(fields: dict[str, Any], field: str, rule: str) -> None:
@@ -103,3 +104,16 @@ def test_a_preview_shows_open_alerts_and_those_of_the_same_days_last_year() -> N
     too_early = alert("older", opened=datetime(2025, 2, 20, 12, tzinfo=UTC), state="settled")
     elsewhere = alert("else", areas=("A4",))
     assert preview(mute(), [alert(), last_year, too_early, elsewhere], KIN) == ([alert()], [last_year])
+
+
+def test_a_year_ago_reaches_three_days_to_either_side_of_the_mute() -> None:
+    planned = mute(first_day=date(2026, 3, 1), last_day=date(2026, 3, 8))
+    days = [date(2025, 3, 1) + timedelta(days=n) for n in (-4, -3, 0, 7, 10, 11)]
+    about = [alert(n, opened=datetime.combine(day, time(12), UTC), state="settled") for n, day in enumerate(days)]
+    assert [a.opened_on for a in preview(planned, about, KIN)[1]] == days[1:5]
+
+
+def test_a_mute_that_is_ended_holds_nothing_back_from_that_moment() -> None:
+    ended = mute(ended_at=TUESDAY, ended_by="coordinator")
+    assert muted_by(alert(), TUESDAY.date(), TUESDAY, [ended], KIN) is None
+    assert muted_by(alert(), TUESDAY.date(), TUESDAY - timedelta(seconds=1), [ended], KIN) == ended
