@@ -1,0 +1,20 @@
+"""Memory that a long-lived process gives back."""
+
+import ctypes
+
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
+_LARGE = 4 << 20  # bytes
+
+
+def give_back_large_blocks() -> bool:
+    """Have each block of 4 MB or more taken from the system by itself and given back when it is freed; False where that cannot be.
+
+    The C library of Linux raises the size from which it does so to 32 MB as such blocks are freed, and keeps the smaller ones in
+    an arena for each thread. The columns of some million events, put together anew in one thread after the other, then leave
+    holes in all of them that nobody fills (mallopt(3)).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _LARGE))
