@@ -21,7 +21,7 @@ def driver(steady: float, tick: float = 0.3) -> tuple[str, str]:
     """The service, which looks at the clock more often and believes it sooner."""
     return (
         "-c",
-        f"import earlywarning.runtimes.embedded as e, earlywarning.runtimes.steady_clock as c; e._TICK = {tick}; "
+        f"import earlywarning.runtimes.writer as e, earlywarning.runtimes.steady_clock as c; e._TICK = {tick}; "
         f"c.STEADY = {steady}; from earlywarning.cli import main; main()",
     )
 
