@@ -89,7 +89,8 @@ def test_a_clock_that_stays_where_it_was_put_is_believed(base: Base, town: Path,
     true = recorded(base.live[0])
     clock = Clock(town, true)
     service = start(town, environment=clock.environment, program=driver(3))
-    today = day_of(service)
+    today = true.astimezone(ZONE).date()
+    until(lambda: day_of(service) == today, "the first look at the clock")
     clock.set(true + timedelta(days=2))
     until(lambda: "the machine's clock jumped" in log_of(service), "that the jump is noticed")
     assert day_of(service) == today

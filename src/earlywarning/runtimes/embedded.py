@@ -89,6 +89,7 @@ class Service:
             service._show_standing()
             today = service.engine.today
             service._steady = SteadyClock(in_doubt=today is not None and service.calendar.day_at(now) - today > _DAYS_OFF)
+            service._steady.believed(datetime.now(UTC), running())  # a jump is one from here on
             SettingsVersions(store, settings.municipality.code).add(settings.version, settings.text, now)
         except BaseException:
             store.close()
