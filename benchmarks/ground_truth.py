@@ -24,7 +24,8 @@ from scipy.stats import poisson
 
 from earlywarning.core.calendar import date_of
 from earlywarning.core.detectors.artefacts import Artefact
-from earlywarning.lab.backtest import BacktestError, Opened
+from earlywarning.lab.backtest import Opened
+from earlywarning.lab.judged_days import LabError
 
 GRACE = timedelta(days=7)
 BEFORE, AFTER = timedelta(days=60), timedelta(days=14)  # judged around a case
@@ -156,7 +157,7 @@ def tried(place: Place, first: date, last: date) -> Replay | str:
     """A replay, or why it says nothing."""
     try:
         return replay(place, first, last)
-    except BacktestError as error:
+    except LabError as error:
         return str(error)
 
 

@@ -87,7 +87,7 @@ class Replay(NamedTuple):
 
 
 def replay(place: Place, first: date, last: date) -> Replay:
-    """The alerts of first..last, judged as the service would have. Raises BacktestError when it says nothing."""
+    """The alerts of first..last, judged as the service would have. Raises LabError when it says nothing."""
     chosen = engine_settings(place.settings, datetime.now(UTC), place.register, place.tree)
     zone = LocalCalendar(place.settings.municipality.timezone)
     calendar = day_calendar(place.settings)

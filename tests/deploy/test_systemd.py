@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from earlywarning.cli.app import app
-from tests.conftest import debian_program
+from tests.conftest import debian_program, left_out
 from tests.deploy.test_manifests import DEPLOY
 from tests.web.conftest import Running, body, write_town
 
@@ -77,7 +77,7 @@ def test_the_service_runs_without_memory_that_is_written_and_executed(tmp_path: 
     # What MemoryDenyWriteExecute= asks of the kernel, which has the call since 6.3; older ones are left to systemd's own filter.
     script = "import ctypes, sys; sys.exit(ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0)"
     if subprocess.run([sys.executable, "-c", script], check=False).returncode:
-        pytest.skip("this kernel cannot refuse it to a process by itself (needs Linux 6.3)")
+        left_out("this kernel cannot refuse it to a process by itself (needs Linux 6.3)")
     write_town(tmp_path)
     start = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: start(*a, **k, preexec_fn=_no_executable_memory))

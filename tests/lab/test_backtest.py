@@ -18,8 +18,9 @@ import pytest
 from earlywarning.core.calendar import LocalCalendar, day_number
 from earlywarning.core.events import AnyEvent
 from earlywarning.core.registers import RegisterError
-from earlywarning.lab.backtest import ALERT_COLUMNS, Backtest, BacktestError, Opened, backtest, write_alerts
+from earlywarning.lab.backtest import ALERT_COLUMNS, Backtest, Opened, backtest, write_alerts
 from earlywarning.lab.backtest_files import Refused, read_events, read_registers
+from earlywarning.lab.judged_days import LabError
 from earlywarning.settings import Mapping
 from earlywarning.sources.files import FileProblem
 from tests.core.town import BEGIN, CATEGORIES, areas_text, event, feed, history, merged, register, settings, surge, tree
@@ -150,18 +151,18 @@ def test_the_whole_municipality_is_written_as_a_star() -> None:
     ],
 )
 def test_days_that_cannot_be_judged_are_an_error(first: date, last: date | None, said: str) -> None:
-    with pytest.raises(BacktestError, match=said):
+    with pytest.raises(LabError, match=said):
         backtest(register(), tree(), LocalCalendar(), settings(), history(5, days=DAYS), first, last)
 
 
 def test_without_events_there_is_nothing_to_judge() -> None:
-    with pytest.raises(BacktestError, match="there are no events"):
+    with pytest.raises(LabError, match="there are no events"):
         backtest(register(), tree(), LocalCalendar(), settings(), [], FIRST)
 
 
 def test_events_of_another_municipality_are_an_error_that_names_one() -> None:
     strangers = [event(i, BEGIN + timedelta(days=i), municipality="0380") for i in range(430)]
-    with pytest.raises(BacktestError, match="none of the events could be used") as caught:
+    with pytest.raises(LabError, match="none of the events could be used") as caught:
         backtest(register(), tree(), LocalCalendar(), settings(), strangers, date(2024, 1, 1))
     assert "event e0 of source wardens, field municipality" in str(caught.value)
 

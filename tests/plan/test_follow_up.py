@@ -36,6 +36,7 @@ from earlywarning.store import Store
 from earlywarning.store.cases import Cases
 from earlywarning.store.plans import Plans
 from tests.cli.test_commands import command
+from tests.conftest import left_out
 from tests.core import town
 from tests.plan.plans import ROWS, TOML, plan
 from tests.web.conftest import SETTINGS, write_town
@@ -308,7 +309,7 @@ def test_what_is_not_there_is_said_in_words(home: Path) -> None:
 
 def test_a_pdf_reader_of_its_own_finds_the_tags(figures: FollowUp, tmp_path: Path) -> None:
     if shutil.which("pdfinfo") is None:
-        pytest.skip("pdfinfo is not installed; on Debian: apt-get install poppler-utils")
+        left_out("pdfinfo is not installed; on Debian: apt-get install poppler-utils")
     file = tmp_path / "f.pdf"
     file.write_bytes(pdf_bytes(follow_up_document(figures, Teller(NAMES, "sv")), NOW))
     said = subprocess.run(["pdfinfo", str(file)], capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,5 @@
 """A real Chromium for the tests of the pages, and axe-core to look for barriers in them."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -8,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import left_out
 
 Open = Callable[..., Page]  # an address, and how the browser's window is to be
 HERE = Path(__file__).parent
@@ -18,18 +18,12 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def _missing(what: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
     path = shutil.which("chromium")
     if path is None:
-        _missing("Chromium is not installed; on Debian: apt-get install chromium")
+        left_out("Chromium is not installed; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGS)
         yield browser
@@ -40,10 +34,10 @@ def axe_source() -> str:
     """axe-core as npm's lock file says; fetched where it is not there yet."""
     if not AXE.is_file():
         if shutil.which("npm") is None:
-            _missing("axe-core is not there and npm is not installed; on Debian: apt-get install npm")
+            left_out("axe-core is not there and npm is not installed; on Debian: apt-get install npm")
         made = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False)
         if made.returncode:
-            _missing(f"axe-core could not be fetched: {made.stderr[-500:]}")
+            left_out(f"axe-core could not be fetched: {made.stderr[-500:]}")
     return AXE.read_text(encoding="utf-8")
 
 

@@ -13,13 +13,16 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from litestar import Litestar
+from litestar.testing import TestClient
+from playwright.sync_api import Browser, Page, expect
 
 from earlywarning.core.events import Decoded
 from earlywarning.runtimes.embedded import Service
 from earlywarning.runtimes.lab_recordings import Recordings
 from earlywarning.settings import load_settings
 from earlywarning.sources.supply import Supply
+from earlywarning.web.api import make_app
 from tests.core.town import CATEGORIES, CODE, NOW, areas_text, history, merged, surge
 from tests.web.browser import Open, axe_source, chromium
 
@@ -43,6 +46,9 @@ lateness_days = 3
 years = 2
 min_years = 1
 """
+
+
+PASSWORD = "tre ord utan samband"
 
 
 class Running:
@@ -188,6 +194,14 @@ def open_town(folder: Path, access: str = "") -> Service:
     return Service.open(load_settings(file))
 
 
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient[Litestar]]:
+    """Asks a service that runs in this process, as the tests that name this have it for `service`."""
+    with TestClient(make_app(service), raise_server_exceptions=False) as opened:
+        opened.follow_redirects = False
+        yield opened
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as started:
@@ -200,16 +214,22 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="module")
-def service(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(copied(town_folder, tmp_path_factory.mktemp("open")))
+def served_town(town_folder: Path) -> Path:
+    """What `service` and `closed` have copies of."""
+    return town_folder
+
+
+@pytest.fixture(scope="module")
+def service(served_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(copied(served_town, tmp_path_factory.mktemp("open")))
     yield running
     running.stop()
 
 
 @pytest.fixture(scope="module")
-def closed(town_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def closed(served_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The same with accounts."""
-    folder = copied(town_folder, tmp_path_factory.mktemp("closed"))
+    folder = copied(served_town, tmp_path_factory.mktemp("closed"))
     (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
     running = Running(folder)
     yield running
@@ -248,3 +268,13 @@ def account(service: Running, name: str, role: str) -> str:
     found = re.search(r"/set-up/[\w-]+", made.stdout)
     assert found, made.stdout
     return service.address + found.group()
+
+
+def signed_in(visit: Open, service: Running, name: str, role: str = "coordinator") -> Page:
+    """A new account's page after its one-time link."""
+    page = visit(account(service, name, role))
+    for field in ("#password", "#again"):
+        page.fill(field, PASSWORD)
+    page.click("main button")
+    expect(page.locator(".who")).to_contain_text(name)
+    return page

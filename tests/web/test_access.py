@@ -35,13 +35,6 @@ def service(town: Path) -> Iterator[Service]:
     opened.stop()
 
 
-@pytest.fixture
-def client(service: Service) -> Iterator[Client]:
-    with TestClient(make_app(service), raise_server_exceptions=False) as opened:
-        opened.follow_redirects = False
-        yield opened
-
-
 def accounts_of(service: Service) -> Accounts:
     return Accounts(service.store, CODE)
 

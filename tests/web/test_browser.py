@@ -1,35 +1,26 @@
 """The pages in a real browser: no barriers in either language, light and dark; the paths people take, by hand and keyboard."""
 
 import re
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pypdf import PdfReader
 
 from tests.plan.plans import TOML
 from tests.web.browser import TAGS, Open, barriers
-from tests.web.conftest import Running, account, alert_ids, body, copied
+from tests.web.conftest import Running, account, alert_ids, body, signed_in
 
 
 @pytest.fixture(scope="module")
-def service(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """As elsewhere, with the lab's recording."""
-    running = Running(copied(lab_town, tmp_path_factory.mktemp("open")))
-    yield running
-    running.stop()
+def served_town(lab_town: Path) -> Path:
+    return lab_town
 
 
-@pytest.fixture(scope="module")
-def closed(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The same with accounts."""
-    folder = copied(lab_town, tmp_path_factory.mktemp("closed"))
-    (folder / "earlywarning.toml").open("a").write('\n[access]\nmode = "accounts"\n')
-    running = Running(folder)
-    yield running
-    running.stop()
+def version_of(service: Running) -> str:
+    """Of the settings in force."""
+    return str(service.client.get("/readyz").json()["settings_version"])
 
 
 def a_draft(service: Running) -> int:
@@ -125,19 +116,9 @@ def test_from_the_first_visit_to_an_acknowledged_alert(closed: Running, visit: O
 def test_an_analyst_saves_a_draft_an_administrator_puts_it_in_force_and_one_click_brings_back_what_was(
     closed: Running, visit: Open
 ) -> None:
-    def signed_in(name: str, role: str) -> Page:
-        page = visit(account(closed, name, role))
-        for field in ("#password", "#again"):
-            page.fill(field, "tre ord utan samband")
-        page.click("main button")
-        return page
-
-    def version() -> str:
-        return str(closed.client.get("/readyz").json()["settings_version"])
-
-    before, file = version(), closed.folder / "earlywarning.toml"
+    before, file = version_of(closed), closed.folder / "earlywarning.toml"
     text = file.read_text()
-    analyst, administrator = signed_in("Eva", "analyst"), signed_in("Bo", "administrator")
+    analyst, administrator = signed_in(visit, closed, "Eva", "analyst"), signed_in(visit, closed, "Bo", "administrator")
     analyst.goto(f"{closed.address}/settings/drafts/new?detection.min_count=7")
     expect(analyst.locator("#detection-min_count")).to_have_value("7")
     analyst.focus("#alerts-false_alarms_per_week")
@@ -149,17 +130,17 @@ def test_an_analyst_saves_a_draft_an_administrator_puts_it_in_force_and_one_clic
     expect(analyst.locator("[role=status]")).to_have_text("The draft is saved.")
     expect(analyst.locator("#comparison ~ .scroll")).to_contain_text("False alarms a week")
     expect(analyst.locator("main")).to_contain_text("An administrator puts them in force")
-    assert version() == before
+    assert version_of(closed) == before
     administrator.click("nav >> text=Settings")
     administrator.click("main a:has-text('Draft 1')")
     expect(administrator.locator("main")).to_contain_text("Too many alerts about single events")
     administrator.click("text=Put the draft in force")
     expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
-    assert version() != before
+    assert version_of(closed) != before
     assert "min_count = 7" in file.read_text()
     administrator.click("main button:has-text('Back to version')")
     expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
-    assert version() == before
+    assert version_of(closed) == before
     assert "min_count" not in file.read_text()
     assert text.strip().splitlines()[:5] == file.read_text().strip().splitlines()[:5]
     administrator.click("nav >> text=Operations")
@@ -169,24 +150,14 @@ def test_an_analyst_saves_a_draft_an_administrator_puts_it_in_force_and_one_clic
     expect(administrator.locator("#audit ~ .scroll")).to_contain_text("Eva")
     closed.stop()
     closed.start()
-    assert version() == before
+    assert version_of(closed) == before
 
 
 def test_a_slider_is_answered_at_once_and_its_draft_comes_into_force_and_is_taken_back_with_one_click(
     closed: Running, visit: Open
 ) -> None:
-    def signed_in(name: str, role: str) -> Page:
-        page = visit(account(closed, name, role))
-        for field in ("#password", "#again"):
-            page.fill(field, "tre ord utan samband")
-        page.click("main button")
-        return page
-
-    def version() -> str:
-        return str(closed.client.get("/readyz").json()["settings_version"])
-
-    before = version()
-    analyst, administrator = signed_in("Lena", "analyst"), signed_in("Per", "administrator")
+    before = version_of(closed)
+    analyst, administrator = signed_in(visit, closed, "Lena", "analyst"), signed_in(visit, closed, "Per", "administrator")
     analyst.click("nav >> text=Lab")
     expect(analyst.locator("#lab-answer")).to_contain_text("Nothing differs from today's settings")
     # From here on by the keyboard alone: the slider, the draft, its reason.
@@ -208,18 +179,18 @@ def test_a_slider_is_answered_at_once_and_its_draft_comes_into_force_and_is_take
     expect(analyst.locator("[role=status]")).to_have_text("The draft is saved.")
     analyst.click("text=Try in the lab")
     expect(analyst.locator("#lab-min_count")).to_have_value("7")
-    assert version() == before
+    assert version_of(closed) == before
     administrator.click("nav >> text=Settings")
     administrator.locator("main tr", has_text="The lab finds the same").locator("a").first.click()
     administrator.click("text=Put the draft in force")
     expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
-    assert version() != before
+    assert version_of(closed) != before
     administrator.click("nav >> text=Lab")
     expect(administrator.locator("#lab-min_count-hint")).to_contain_text("Today: 7.")
     administrator.click("nav >> text=Settings")
     administrator.click("main button:has-text('Back to version')")
     expect(administrator.locator("[role=status]")).to_contain_text("is in force now")
-    assert version() == before
+    assert version_of(closed) == before
 
 
 def test_a_surge_is_put_in_beside_the_sliders_and_the_lab_works_without_script(service: Running, visit: Open) -> None:

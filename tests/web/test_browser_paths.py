@@ -10,25 +10,14 @@ from coloraide.filters.cvd import Deutan, Protan, Tritan
 from playwright.sync_api import Page, expect
 
 from tests.web.browser import Open, barriers
-from tests.web.conftest import Running, account, alert_ids, body
+from tests.web.conftest import PASSWORD, Running, account, alert_ids, body, signed_in
 
-PASSWORD = "tre ord utan samband"
 PAGES = (
     "/picture?day=2024-03-07&window=1&kind=incident&all=1", "/areas/A0?day=2024-03-07&kind=incident", "/alerts?which=all",
     "/alerts/{alert}", "/operations?log=all", "/settings", "/settings/drafts/new?detection.min_count=0", "/plan", "/briefing",
     "/dead-letters", "/accessibility",
 )  # fmt: skip
 TELEPHONE = {"viewport": {"width": 400, "height": 800}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
-
-
-def signed_in(visit: Open, service: Running, name: str, role: str = "coordinator") -> Page:
-    """A new account's page after its one-time link."""
-    page = visit(account(service, name, role))
-    for field in ("#password", "#again"):
-        page.fill(field, PASSWORD)
-    page.click("main button")
-    expect(page.locator(".who")).to_contain_text(name)
-    return page
 
 
 def slow(page: Page) -> None:

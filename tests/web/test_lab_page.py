@@ -42,13 +42,6 @@ def service(lab_town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[Client]:
-    with TestClient(make_app(service), raise_server_exceptions=False) as opened:
-        opened.follow_redirects = False
-        yield opened
-
-
-@pytest.fixture
 def marked(client: Client, service: Service) -> Iterator[MarkedEvents]:
     """The known events of EVENTS, taken in from a file, and gone afterwards."""
     files = {"file": ("known.csv", EVENTS.encode(), "text/csv")}

@@ -39,13 +39,6 @@ def service(town: Path) -> Iterator[Service]:
     opened.stop()
 
 
-@pytest.fixture
-def client(service: Service) -> Iterator[Client]:
-    with TestClient(make_app(service)) as opened:
-        opened.follow_redirects = False
-        yield opened
-
-
 def page(client: Client, path: str, status: int = 200) -> str:
     answer = client.get(path, headers=PAGE)
     assert answer.status_code == status, answer.text[-2_000:]

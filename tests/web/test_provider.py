@@ -38,13 +38,6 @@ def service(town: Path, issuer: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     opened.stop()
 
 
-@pytest.fixture
-def client(service: Service) -> Iterator[Client]:
-    with TestClient(make_app(service)) as opened:
-        opened.follow_redirects = False
-        yield opened
-
-
 def leave(client: Client, target: str = "/alerts?which=all") -> str:
     """To the provider; returns its address."""
     answer = client.get("/sign-in/provider", params={"next": target})

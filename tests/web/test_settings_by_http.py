@@ -50,13 +50,6 @@ def service(start: Callable[..., Service]) -> Service:
     return start("")
 
 
-@pytest.fixture
-def client(service: Service) -> Iterator[Client]:
-    with TestClient(make_app(service), raise_server_exceptions=False) as opened:
-        opened.follow_redirects = False
-        yield opened
-
-
 def seen(client: Client) -> int:
     return int(client.get("/v1/settings").json()["number"])
 

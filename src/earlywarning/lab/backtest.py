@@ -1,22 +1,23 @@
 """What would the settings have given? A history is judged day by day with what had been recorded by then."""
 
 import csv
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import IO, Any, NamedTuple
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import LocalCalendar, date_of, day_number, instant_of
+from earlywarning.core.calendar import LocalCalendar, day_number
 from earlywarning.core.categories import ROOT, CategoryTree
+from earlywarning.core.changes import Ingested
 from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
 from earlywarning.core.tallies import EngineSettings
 from earlywarning.core.watch import DayKinds
 from earlywarning.lab.backtest_files import Refused
+from earlywarning.lab.judged_days import LabError, feed, judged_days
 
 ALERT_TYPES: dict[str, type] = {
     "alert_id": str, "opened_on": date, "areas": list, "categories": list, "tendency": str, "kind": str, "window": int,
@@ -24,12 +25,6 @@ ALERT_TYPES: dict[str, type] = {
     "recurrence_days": float, "state": str, "areas_in_the_end": list, "categories_in_the_end": list,
 }  # fmt: skip
 ALERT_COLUMNS = tuple(ALERT_TYPES)
-_BATCH = 20_000
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # a back-test has no present against which an event could lie in the future
-
-
-class BacktestError(ValueError):
-    """A back-test that cannot say anything; says why, and the way out."""
 
 
 class Opened(NamedTuple):
@@ -78,34 +73,24 @@ def backtest(
     """Feed events in their order of recording to an engine of its own, and keep the alerts opened on first..last.
 
     events: sorted by recorded_at; those recorded after `last` (default: the newest day) are not looked at. What was
-    recorded before `first` is history: it makes baselines, and raises nothing. Raises BacktestError when nothing can be
+    recorded before `first` is history: it makes baselines, and raises nothing. Raises LabError when nothing can be
     judged.
     """
-    if not events:
-        raise BacktestError("there are no events to judge; see why they were left out, or name other files")
-    oldest, newest = (date_of(calendar.day_at(events[i].recorded_at)) for i in (0, -1))
-    if last is not None and last < first:
-        raise BacktestError(f"the last judged day, {last}, lies before the first, {first}; turn --from and --to round")
-    if not oldest < first <= newest:
-        raise BacktestError(f"the first judged day, {first}, must lie within what was recorded: after {oldest}, up to {newest}")
-    end = min(last or newest, newest)
-    stop = bisect_right(events, day_number(end), key=lambda e: calendar.day_at(e.recorded_at))
+    days = judged_days(events, calendar, first, last)
     chosen = settings._replace(watch=settings.watch._replace(first_judged=day_number(first)))
     engine = Engine(register, tree, calendar, chosen, day_kinds, model)
     refused = Refused.none()
-    for begin in range(0, stop, _BATCH):
-        for rejection in engine.ingest(events[begin : min(begin + _BATCH, stop)], _LATEST).rejections:
+
+    def heard(said: Ingested) -> None:
+        for rejection in said.rejections:
             refused.add(rejection, f"event {rejection.event_id} of source {rejection.source}")
-    if refused.counts.total() == stop:
-        raise BacktestError("\n".join(["none of the events could be used", *refused.words()]))
-    engine.advance(instant_of(int(calendar.first_hour(day_number(end) + 1))))
+
+    feed(engine, events, days, heard)
+    if refused.counts.total() == days.events:
+        raise LabError("\n".join(["none of the events could be used", *refused.words()]))
     if not engine.watch.ready:
-        need = chosen.watch.min_years
-        raise BacktestError(
-            f"nothing could be judged by {end}: less than {need} years of history lie before it (detection.min_years); "
-            f"the first event was recorded on {oldest}"
-        )
-    return Backtest(_opened(engine, first, end), stop, refused, first, end)
+        raise days.too_short(chosen.watch.min_years)
+    return Backtest(_opened(engine, first, days.last), days.events, refused, first, days.last)
 
 
 def _opened(engine: Engine, first: date, last: date) -> list[Opened]:

@@ -14,10 +14,11 @@ import numpy as np
 from earlywarning.lab.choices import TENDENCIES, Choice, Settled, settle_choice, thresholds
 from earlywarning.lab.curves import BUDGETS, CurvePoint, curve_of
 from earlywarning.lab.injection import Injected, Injection, inject_surge
+from earlywarning.lab.judged_days import LabError
 from earlywarning.lab.labels import Judgement, Label, LabelAnswer, judge, labels_of_group, read_labels
 from earlywarning.lab.outcomes import Outcome, TriedAlert, WeekCount, outcome
 from earlywarning.lab.recorder import MOST, record
-from earlywarning.lab.recording import LabError, Recording, load_recording, save_recording
+from earlywarning.lab.recording import Recording, load_recording, save_recording
 from earlywarning.lab.regroup import regroup
 from earlywarning.lab.surges import SHAPES, Surge
 
@@ -33,7 +34,8 @@ _KEPT = 32  # outcomes of one recording, so that today's need not be found anew 
 def retune(recording: Recording, choice: Choice) -> Outcome:
     """The alerts that a choice would have given on the recorded history; Choice() is today's settings, on the same path.
 
-    Under a second for 60 areas, 40 categories and five years. Raises LabError for a choice that the recording cannot answer.
+    How long it takes for 60 areas, 40 categories and five years stands in benchmarks/README.md. Raises LabError for a choice
+    that the recording cannot answer.
     """
     settled = settle_choice(recording, choice)
     kept: dict[bytes, Outcome] = recording.memo.setdefault("outcomes", {})

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from earlywarning.core.alerts import SCANNED
 from earlywarning.core.budget import ENOUGH, GRID, WEEKS, Signals, Threshold, alerts_at, threshold_for
 from earlywarning.core.calendar import date_of, day_number
+from earlywarning.lab.judged_days import LabError
 from earlywarning.lab.recorder import MOST, USUAL_SHARE
-from earlywarning.lab.recording import Chance, LabError, Recording
+from earlywarning.lab.recording import Chance, Recording
 
 TENDENCIES = (*SCANNED, "severe", "first", "apart", "drift", "mixture", "harm")
 _OF_FOUR_WEEKS = ("apart", "harm")  # looked at in the window of 28 days

@@ -7,9 +7,10 @@ from scipy.special import gammaincinv
 
 from earlywarning.core.learning import LEVEL
 from earlywarning.lab.choices import Choice
+from earlywarning.lab.judged_days import LabError
 from earlywarning.lab.labels import Label, judge
 from earlywarning.lab.outcomes import Outcome
-from earlywarning.lab.recording import LabError, Recording
+from earlywarning.lab.recording import Recording
 
 BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 

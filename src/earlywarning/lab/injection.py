@@ -15,9 +15,10 @@ from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.detectors.scan import scan
 from earlywarning.core.scope import Block
 from earlywarning.lab.choices import Choice, Settled, settle_choice
+from earlywarning.lab.judged_days import LabError
 from earlywarning.lab.outcomes import TriedAlert, tried
 from earlywarning.lab.recorder import FLOOR
-from earlywarning.lab.recording import Fit, Found, LabError, Recording
+from earlywarning.lab.recording import Fit, Found, Recording
 from earlywarning.lab.regroup import Day, Follow, recorded_days, regroup
 from earlywarning.lab.surges import Put, Surge, check_surge, draw_surge, with_surge
 

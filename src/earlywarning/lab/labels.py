@@ -14,8 +14,9 @@ import msgspec
 from earlywarning.core.events import KINDS
 from earlywarning.core.learning import Known, share_interval
 from earlywarning.core.scope import Block
+from earlywarning.lab.judged_days import LabError
 from earlywarning.lab.outcomes import Outcome, TriedAlert
-from earlywarning.lab.recording import LabError, Recording
+from earlywarning.lab.recording import Recording
 
 GRACE = timedelta(days=7)  # after a known event's last day, within which an alert still finds it
 LABEL_TYPES: dict[str, type] = {

@@ -4,7 +4,6 @@ No alert is opened while recording, so nothing covers anything: which of the sig
 under any settings.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from earlywarning.core.alerts import AlertBook, AlertSettings, Case
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.budget import GRID, Threshold, draw_signals
-from earlywarning.core.calendar import LocalCalendar, date_of, day_number, instant_of
+from earlywarning.core.calendar import LocalCalendar, date_of, day_number
 from earlywarning.core.casework import Verdict
 from earlywarning.core.categories import CategoryTree
+from earlywarning.core.changes import Ingested
 from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
@@ -26,7 +26,8 @@ from earlywarning.core.scope import Block
 from earlywarning.core.tallies import EngineSettings, Entries
 from earlywarning.core.watch import DayKinds, Watch
 from earlywarning.core.window_law import WindowLaw, common_variance
-from earlywarning.lab.recording import FORMAT, Chance, Fit, Found, Heard, LabError, Meta, Recording, joined
+from earlywarning.lab.judged_days import JudgedDays, feed, judged_days
+from earlywarning.lab.recording import FORMAT, Chance, Fit, Found, Heard, Meta, Recording, joined
 
 Ints = NDArray[np.int64]
 MOST = 20.0  # alerts a week: the largest budget that can be tried on a recording
@@ -153,14 +154,7 @@ def record(
     explained, heeded from when it was said. progress: told the day that has been reached, now and then. Takes about as long
     as a back-test. Raises LabError when nothing can be judged.
     """
-    if not events:
-        raise LabError("there are no events to judge; see why they were left out, or name other files")
-    oldest, newest = (date_of(calendar.day_at(events[i].recorded_at)) for i in (0, -1))
-    end = min(last or newest, newest)
-    if last is not None and last < first:
-        raise LabError(f"the last judged day, {last}, lies before the first, {first}; turn --from and --to round")
-    if not oldest < first <= newest:
-        raise LabError(f"the first judged day, {first}, must lie within what was recorded: after {oldest}, up to {newest}")
+    days = judged_days(events, calendar, first, last)
     shares = shares_of(settings)
     tried = {f"{name}_share": share or USUAL_SHARE for name, share in shares.items()}
     lengths = tuple(sorted({*settings.watch.windows, *windows}))
@@ -173,19 +167,15 @@ def record(
     engine = _Recorder(register, tree, calendar, chosen, day_kinds, model)
     engine.begin(settings)
     engine.tallies.left_out.hear(verdicts, None)
-    stop = bisect_right(events, day_number(end), key=lambda e: calendar.day_at(e.recorded_at))
-    for begin in range(0, stop, _BATCH):
-        engine.ingest(events[begin : min(begin + _BATCH, stop)], _LATEST)
+
+    def heard(_: Ingested) -> None:
         if progress is not None and engine.today is not None:
             progress(date_of(engine.today))
-    engine.advance(instant_of(int(calendar.first_hour(day_number(end) + 1))))
+
+    feed(engine, events, days, heard)
     if not engine.days:
-        need = chosen.watch.min_years
-        raise LabError(
-            f"nothing could be judged by {end}: less than {need} years of history lie before it (detection.min_years); "
-            f"the first event was recorded on {oldest}"
-        )
-    return _recording(engine, settings, shares, lengths, stop, oldest, first, end, tried)
+        raise days.too_short(chosen.watch.min_years)
+    return _recording(engine, settings, shares, lengths, days, tried)
 
 
 def shares_of(settings: EngineSettings) -> dict[str, float]:
@@ -194,14 +184,14 @@ def shares_of(settings: EngineSettings) -> dict[str, float]:
 
 
 def _recording(
-    engine: _Recorder, settings: EngineSettings, shares: dict[str, float], windows: tuple[int, ...], events: int, oldest: date,
-    first: date, last: date, tried: dict[str, float],
+    engine: _Recorder, settings: EngineSettings, shares: dict[str, float], windows: tuple[int, ...], days: JudgedDays,
+    tried: dict[str, float],
 ) -> Recording:  # fmt: skip
     meta = Meta(
         FORMAT, engine.register.municipality, settings.alerts.version, windows, settings.watch.windows, settings.watch.min_count,
         settings.alerts.settle_after, settings.watch.false_alarms_per_week, shares, settings.watch.false_discovery_rate,
-        settings.kinds, day_number(first), day_number(last), day_number(oldest), events, tuple(engine.register.codes),
-        tuple(engine.tree.codes), settings.watch.area_bonus,
+        settings.kinds, day_number(days.first), day_number(days.last), day_number(days.oldest), days.events,
+        tuple(engine.register.codes), tuple(engine.tree.codes), settings.watch.area_bonus,
     )  # fmt: skip
     fits = []
     for f in engine.fits:

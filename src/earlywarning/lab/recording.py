@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 from earlywarning.core.detectors.scan import Columns, Zones
 from earlywarning.core.scope import Block, Scope, Watched
 from earlywarning.core.window_law import WindowLaw
+from earlywarning.lab.judged_days import LabError
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 FORMAT = 1
-
-
-class LabError(ValueError):
-    """What the lab cannot try; says why, and what can be tried."""
 
 
 class Chance(NamedTuple):

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.lab.recording import Bools, Fit, Floats, Ints, LabError, Recording
+from earlywarning.lab.judged_days import LabError
+from earlywarning.lab.recording import Bools, Fit, Floats, Ints, Recording
 
 SHAPES = ("step", "ramp", "spike", "outbreak")
 Shape = Literal["step", "ramp", "spike", "outbreak"]

@@ -1,6 +1,5 @@
 """Makes a backup: store, settings, registers and plan of one moment in one file, while the service runs and writes."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -25,6 +24,7 @@ from earlywarning.runtimes.archive import (
 from earlywarning.runtimes.assembly import register_files
 from earlywarning.settings import Settings
 from earlywarning.settings_text import without_password
+from earlywarning.store.folders import keep_folder
 from earlywarning.store.snapshot import counts, leave_out_secrets, opened, take_snapshot
 
 _STALE = 86_400.0  # seconds: no backup takes as long
@@ -53,7 +53,7 @@ def back_up(settings: Settings, to: Path, *, keep: int = 0, passwords: bool = Fa
         with tempfile.TemporaryDirectory(prefix=f".{stem}", dir=folder) as work:
             manifest = _make(settings, Path(work), now, passwords=passwords)
             (Path(work) / "backup.zip").rename(final)
-        _sync(folder)
+        keep_folder(folder)
     except OSError as error:
         raise BackupError(f"{final} cannot be written ({error.strerror or error}); check the folder and its free space") from error
     if keep:
@@ -112,11 +112,3 @@ def _stands(store: Path, municipality: str) -> tuple[tuple[int, int] | None, str
             newest = "select body from plans where municipality = :one order by number desc limit 1"
             plan = connection.execute(sa.text(newest), one).scalar()
         return None if state is None else (state[0], state[1]), plan
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,11 +17,10 @@ from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store, StoredDeadLetter
 
 
-class Front(Protocol):
-    """One municipality as it is served: its registers, its store, and where events go in."""
+class Place(Protocol):
+    """Of a municipality, what its settings need; a command without a running service is one as well."""
 
     store: Store
-    metrics: Metrics
 
     @property
     def settings(self) -> Settings:
@@ -34,6 +33,19 @@ class Front(Protocol):
     @property
     def tree(self) -> CategoryTree:
         """The categories."""
+
+    def put_in_force(self, rewrite: Callable[[Settings], str], decision: Decision) -> int:
+        """Put settings in force so that they outlive a restart; returns their number.
+
+        rewrite: makes the new text of those in force, and says no by raising; nobody else comes in between. Raises DraftError,
+        SettingsError, StoreError.
+        """
+
+
+class Front(Place, Protocol):
+    """One municipality as it is served: its registers, its store, and where events go in."""
+
+    metrics: Metrics
 
     @property
     def calendar(self) -> LocalCalendar:
@@ -56,13 +68,6 @@ class Front(Protocol):
 
     def answer(self, said: Answer) -> Casework:
         """Take an answer of the group to an alert. Raises AnswerError, StoreError."""
-
-    def put_in_force(self, rewrite: Callable[[Settings], str], decision: Decision) -> int:
-        """Put settings in force so that they outlive a restart; returns their number.
-
-        rewrite: makes the new text of those in force, and says no by raising; nobody else comes in between. Raises DraftError,
-        SettingsError, StoreError.
-        """
 
     def replay(self, letters: Sequence[StoredDeadLetter]) -> Mapping[int, Replayed]:
         """Feed dead letters again; what became of each, by its number. Raises StoreError: then nothing has changed."""

@@ -1,40 +1,17 @@
 """What people do to settings, in both runtimes: keep drafts, compare them, put one in force, go back to a version before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from earlywarning.core import settings_draft as core
-from earlywarning.core.areas import AreaRegister
-from earlywarning.core.categories import CategoryTree
 from earlywarning.core.settings_draft import Decision, Draft, DraftError
 from earlywarning.runtimes.assembly import engine_settings
+from earlywarning.runtimes.front import Place
 from earlywarning.settings import Settings, SettingsError
 from earlywarning.settings_drafting import refusal, restoring, rewritten, tried, values_of, version_values
-from earlywarning.store import Store
 from earlywarning.store.settings_drafts import Drafts
 from earlywarning.store.settings_versions import SettingsVersions, Version
-
-
-class Place(Protocol):
-    """Of a municipality's front, what settings need; a command without a running service is one as well."""
-
-    store: Store
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-
-    @property
-    def register(self) -> AreaRegister:
-        """The areas."""
-
-    @property
-    def tree(self) -> CategoryTree:
-        """The categories."""
-
-    def put_in_force(self, rewrite: Callable[[Settings], str], decision: Decision) -> int:
-        """As `Front` says."""
 
 
 class Shown(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from earlywarning.core.settings_draft import Decision, DraftError
 from earlywarning.settings import Settings, parse_settings_bytes
+from earlywarning.store.folders import keep_folder
 
 Rewrite = Callable[[Settings], str]
 Reload = Callable[[Settings, Decision | None], int]
@@ -60,7 +61,7 @@ def _put(beside: Path, place: Path) -> None:
         beside.unlink(missing_ok=True)
         raise
     with suppress(OSError):
-        _keep_folder(place.parent)
+        keep_folder(place.parent)
 
 
 def _written_beside(place: Path, data: bytes) -> Path:
@@ -78,14 +79,6 @@ def _written_beside(place: Path, data: bytes) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
-
-
-def _keep_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(file: Path, error: OSError) -> DraftError:

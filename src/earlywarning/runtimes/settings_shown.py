@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from earlywarning.core.settings_draft import Draft, compared, standing
-from earlywarning.runtimes.settings_changes import Place, Shown
+from earlywarning.runtimes.front import Place
+from earlywarning.runtimes.settings_changes import Shown
 from earlywarning.settings_drafting import values_of
 from earlywarning.store.settings_drafts import Drafts
 

@@ -1,6 +1,5 @@
 """Puts a snapshot in place as a store: never over one that holds something, unless that is kept aside first."""
 
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from earlywarning.store import tables as t
 from earlywarning.store.errors import StoreError, advice
+from earlywarning.store.folders import keep_folder
 from earlywarning.store.lock import WriterLock
 from earlywarning.store.opening import copy_sqlite, make_engine, make_tables, schema_of
 from earlywarning.store.snapshot import fill, is_empty
@@ -53,9 +53,7 @@ def _into_file(snapshot: Path, file: Path, shown: str, aside: str, *, replace: b
             kept = f"{file}{aside}"
         _set_aside(file, Path(kept) if kept else None)
     snapshot.replace(file)
-    descriptor = os.open(file.parent, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    keep_folder(file.parent)
     return kept
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -51,6 +51,9 @@ class Back(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor: str = ""
 
 
+T = TypeVar("T", DraftBody, Step, Back)
+
+
 def status_of(error: DraftError) -> int:
     """The status of an answer that refuses."""
     return _STATUS.get(error.rule, 422)
@@ -75,6 +78,17 @@ async def _answered(work: Callable[[], Any], status: int = 200) -> Response[byte
         return json_answer({"problem": str(error), "rule": "invalid", "problems": {"": str(error)}}, 422)
     except BodyError as error:
         return json_answer(as_json(error), 400)
+
+
+async def _done(request: Asking, kind: type[T], act: Callable[[T, str], Any], status: int = 200) -> Response[bytes]:
+    """Read a body as `kind`, and answer what `act` makes of it and of whoever asks."""
+    body = await request.body()
+
+    def work() -> Any:
+        said = read_body(body, kind)
+        return act(said, who_asks(request, said.actor))
+
+    return await _answered(work, status)
 
 
 @get("/v1/settings", summary="Settings in force", tags=["settings"])
@@ -124,82 +138,58 @@ async def show_draft(state: State, draft_id: int) -> Response[bytes]:
 async def make_draft(request: Asking, state: State) -> Response[bytes]:
     """Body: {"changes": {"detection.min_count": 4}, "reason": "..."}. 422 names the problem of each key."""
     service: Front = state.service
-    body = await request.body()
 
-    def work() -> dict[str, Any]:
-        said = read_body(body, DraftBody)
-        return shown_draft(service, settings_changes.save(service, said.changes, said.reason, who_asks(request, said.actor)))
+    def act(said: DraftBody, who: str) -> dict[str, Any]:
+        return shown_draft(service, settings_changes.save(service, said.changes, said.reason, who))
 
-    return await _answered(work, 201)
+    return await _done(request, DraftBody, act, 201)
 
 
 @post("/v1/settings/drafts/{draft_id:int}", status_code=200, summary="Change a draft", tags=["settings"])
 async def change_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
     """As a new one, with the revision that was seen; 409 when somebody else has changed it since."""
     service: Front = state.service
-    body = await request.body()
 
-    def work() -> dict[str, Any]:
-        said = read_body(body, DraftBody)
-        who = who_asks(request, said.actor)
+    def act(said: DraftBody, who: str) -> dict[str, Any]:
         return shown_draft(service, settings_changes.save(service, said.changes, said.reason, who, draft_id, said.revision))
 
-    return await _answered(work)
+    return await _done(request, DraftBody, act)
 
 
 @post("/v1/settings/drafts/{draft_id:int}/rebase", status_code=200, summary="Base a draft on what is in force", tags=["settings"])
 async def rebase_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
     """After a clash, when the draft's values are still wanted. Body: {"revision": 1}."""
     service: Front = state.service
-    body = await request.body()
-
-    def work() -> dict[str, Any]:
-        said = read_body(body, Step)
-        who = who_asks(request, said.actor)
-        return shown_draft(service, settings_changes.rebase(service, draft_id, said.revision, who))
-
-    return await _answered(work)
+    return await _done(
+        request, Step, lambda said, who: shown_draft(service, settings_changes.rebase(service, draft_id, said.revision, who))
+    )
 
 
 @post("/v1/settings/drafts/{draft_id:int}/withdraw", status_code=200, summary="Withdraw a draft", tags=["settings"])
 async def withdraw_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
     """Give a draft up; it stays to be read. Body: {"revision": 1}."""
     service: Front = state.service
-    body = await request.body()
-
-    def work() -> dict[str, Any]:
-        said = read_body(body, Step)
-        who = who_asks(request, said.actor)
-        return shown_draft(service, settings_changes.withdraw(service, draft_id, said.revision, who))
-
-    return await _answered(work)
+    return await _done(
+        request, Step, lambda said, who: shown_draft(service, settings_changes.withdraw(service, draft_id, said.revision, who))
+    )
 
 
 @post("/v1/settings/drafts/{draft_id:int}/apply", status_code=200, summary="Put a draft in force", tags=["settings"])
 async def apply_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
     """Body: {"revision": 1, "seen": 7}, the version it was compared with. 409 when either is no longer so, or keys clash."""
     service: Front = state.service
-    body = await request.body()
-
-    def work() -> dict[str, Any]:
-        said = read_body(body, Step)
-        number = settings_changes.apply(service, draft_id, said.revision, said.seen, who_asks(request, said.actor))
-        return {"number": number}
-
-    return await _answered(work)
+    return await _done(
+        request, Step, lambda said, who: {"number": settings_changes.apply(service, draft_id, said.revision, said.seen, who)}
+    )
 
 
 @post("/v1/settings/back", status_code=200, summary="Go back to a version before", tags=["settings"])
 async def go_back(request: Asking, state: State) -> Response[bytes]:
     """Body: {"seen": 8}, or {"seen": 8, "to": 5}. 409 when another version is in force than the one that was seen."""
     service: Front = state.service
-    body = await request.body()
-
-    def work() -> dict[str, Any]:
-        said = read_body(body, Back)
-        return {"number": settings_changes.back(service, said.to, said.seen, who_asks(request, said.actor), said.reason)}
-
-    return await _answered(work)
+    return await _done(
+        request, Back, lambda said, who: {"number": settings_changes.back(service, said.to, said.seen, who, said.reason)}
+    )
 
 
 SETTINGS = (
