@@ -40,7 +40,7 @@ DAYS = 4  # over which the live events are spread
 FAUST_COUNT = """
 import faust, json
 app = faust.App("bare-faust", broker="kafka://{brokers}", topic_allow_declare=False, topic_disable_leader=True, web_enabled=False,
-                store="memory://", producer_linger=0.05)
+                store="memory://", producer_linger=0.05, datadir="{folder}")
 counts = app.Table("counts", default=int, partitions={partitions})
 @app.on_configured.connect
 def configured(app, conf, **kw): pass
@@ -300,7 +300,7 @@ def main() -> None:
         send(broker.address, "single", singles)
         fill = {"brokers": broker.address, "partitions": PARTITIONS, "state": str(folder / "quix")}
         measure("bare Faust agent, a count per key in a table", lambda: lines_of(
-            [sys.executable, "-c", FAUST_COUNT.format(**fill, wanted=few)], few, 120))  # fmt: skip
+            [sys.executable, "-c", FAUST_COUNT.format(**fill, folder=folder, wanted=few)], few, 120))  # fmt: skip
         if chosen.quix:
             measure("Quix Streams, a count per key with state", lambda: lines_of(
                 [chosen.quix, "-c", QUIX_COUNT.format(**fill, wanted=chosen.events)], chosen.events, 120))  # fmt: skip

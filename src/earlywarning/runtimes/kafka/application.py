@@ -106,10 +106,15 @@ class _Transport(Transport):
     Consumer: ClassVar[Any] = _Consumer
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """None: tables are in memory, and Faust would leave an empty folder wherever a worker was started."""
+
+
 def make_app(cluster: ClusterSettings) -> faust.App:
     """The application of the workers' group. Raises SettingsError for a missing password or certificate."""
     k = cluster.kafka
-    app = faust.App(
+    app = _App(
         group(k),
         broker=[f"kafka://{address}" for address in k.brokers.split(",")],
         broker_credentials=_credentials(cluster),
