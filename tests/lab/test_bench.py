@@ -64,6 +64,26 @@ def test_days_from_the_middle_on_are_judged_as_if_nothing_had_been_open(recordin
     assert found.weeks == pytest.approx(((date_of(recording.meta.last) - since).days + 1) / 7)
 
 
+def test_days_before_there_was_history_enough_make_no_alerts_a_week_fewer(lab_events: list[AnyEvent], tmp_path: Path) -> None:
+    """A year of it is asked for; whoever names an earlier day is told of the days that could be judged."""
+    last = on(445)
+    early = record(register(), tree(), LocalCalendar(), settings(), lab_events, on(250), last)
+    begun = early.meta.first
+    assert on(360) < date_of(begun) == date_of(int(early.days[0]))
+    found = retune(early, Choice())
+    assert found.choice.first == date_of(begun)
+    assert found.weeks == pytest.approx(((last - date_of(begun)).days + 1) / 7)
+    assert sum(w.days for w in found.by_week) == (last - date_of(begun)).days + 1
+    # The same as of a recording that begins where it can.
+    right = retune(record(register(), tree(), LocalCalendar(), settings(), lab_events, date_of(begun), last), Choice())
+    assert len(right.alerts) > 0
+    assert (len(found.alerts), found.per_week) == (len(right.alerts), right.per_week)
+    # Days that are asked for beyond it are cut as well, and a file says the same.
+    assert retune(early, Choice(first=on(300))).weeks == found.weeks
+    save_recording(early, tmp_path / "early.npz")
+    assert load_recording(tmp_path / "early.npz", early.scope).meta == early.meta
+
+
 # ---- laws -------------------------------------------------------------------------------------------------------------
 
 
