@@ -89,6 +89,17 @@ def test_the_services_own_store_gives_history_and_answers(kept: Path) -> None:
     assert all(words in shown for words in ("Budget: falsklarm per vecka", "Kända händelser", "i dag"))
 
 
+def test_alerts_a_week_are_told_of_the_days_that_could_be_judged(kept: Path) -> None:
+    asked = (*FILES, "-s", "earlywarning.toml", "--recording", "town.npz", "--out", "tried.csv")
+    for words in ((), ("--budget", "2")):  # recorded, and out of the file
+        tune(kept, *asked, "--from", (BEGIN.date() + timedelta(days=200)).isoformat(), *words)
+        for row in rows(kept / "tried.csv"):
+            first, last, weeks = date.fromisoformat(row["first"]), date.fromisoformat(row["last"]), float(row["weeks"])
+            assert first > BEGIN.date() + timedelta(days=360), "a year makes the baselines"
+            assert weeks == pytest.approx(((last - first).days + 1) / 7)
+            assert float(row["per_week"]) == pytest.approx(int(row["alerts"]) / weeks)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

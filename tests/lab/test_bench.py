@@ -11,7 +11,7 @@ from hypothesis import settings as quickly
 from hypothesis import strategies as st
 
 from earlywarning.core.budget import GRID, WEEKS, Signals, alerts_at, threshold_for
-from earlywarning.core.calendar import LocalCalendar, date_of
+from earlywarning.core.calendar import LocalCalendar, date_of, day_number
 from earlywarning.core.events import AnyEvent
 from earlywarning.core.scope import Scope
 from earlywarning.lab.agreement import agreement
@@ -62,6 +62,28 @@ def test_days_from_the_middle_on_are_judged_as_if_nothing_had_been_open(recordin
     assert all(a.opened_on >= since for a in found.alerts)
     assert any(a.opened_on == since and "A4" in a.areas for a in found.alerts), "what began the day before is raised now"
     assert found.weeks == pytest.approx(((date_of(recording.meta.last) - since).days + 1) / 7)
+
+
+def test_days_before_there_was_history_enough_make_no_alerts_a_week_fewer(lab_events: list[AnyEvent], tmp_path: Path) -> None:
+    """A year of it is asked for; whoever names an earlier day is told of the days that could be judged."""
+    last = on(445)
+    early = record(register(), tree(), LocalCalendar(), settings(), lab_events, on(250), last)
+    begun = early.meta.first
+    assert on(360) < date_of(begun) == date_of(int(early.days[0]))
+    found = retune(early, Choice())
+    assert found.choice.first == date_of(begun)
+    assert found.weeks == pytest.approx(((last - date_of(begun)).days + 1) / 7)
+    assert sum(w.days for w in found.by_week) == (last - date_of(begun)).days + 1
+    # The same as of a recording that begins where it can.
+    right = retune(record(register(), tree(), LocalCalendar(), settings(), lab_events, date_of(begun), last), Choice())
+    assert len(right.alerts) > 0
+    assert (len(found.alerts), found.per_week) == (len(right.alerts), right.per_week)
+    # Days that are asked for beyond it are cut as well, and a file says the same.
+    assert retune(early, Choice(first=on(300))).weeks == found.weeks
+    corrected = early.meta
+    object.__setattr__(early, "meta", msgspec.structs.replace(corrected, first=day_number(on(250))))  # as files had it before
+    save_recording(early, tmp_path / "early.npz")
+    assert load_recording(tmp_path / "early.npz", early.scope).meta == corrected
 
 
 # ---- laws -------------------------------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from earlywarning.core.changes import DeadLetter
 from earlywarning.runtimes.embedded import Service
 from earlywarning.settings import load_settings
 from earlywarning.store.cases import Cases
 from earlywarning.web.api import make_app
-from tests.core.town import CODE, areas_text
+from tests.core.town import CODE, NOW, areas_text
 from tests.web.conftest import body, open_town, write_town
 
 PAGE = {"accept": "text/html"}
@@ -57,10 +58,14 @@ def waiting(client: Client) -> list[dict[str, object]]:
     return list(client.get("/v1/dead-letters").json()["dead_letters"])
 
 
-def post(client: Client, **fields: object) -> str:
+def token_of(client: Client) -> str:
     token = re.search(r'name="csrf" value="([^"]+)"', client.get("/dead-letters", headers=PAGE).text)
     assert token
-    answer = client.post("/dead-letters", data={"csrf": token.group(1), **fields}, headers=PAGE)
+    return token.group(1)
+
+
+def post(client: Client, **fields: object) -> str:
+    answer = client.post("/dead-letters", data={"csrf": token_of(client), **fields}, headers=PAGE)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -114,3 +119,32 @@ def test_the_page_filters_and_shows_no_value_that_may_name_a_person(client: Clie
     assert '"payload"' not in text
     assert json.dumps("w-1x") not in text
     assert 'href="/dead-letters?rule=unknown-area' in client.get("/operations", headers=PAGE).text
+
+
+def test_a_swedish_reader_reads_swedish_and_programs_english_as_before(client: Client, service: Service) -> None:
+    refuse(client)
+    client.post("/v1/events", json=[body(6, severity=9), body(7, name="Eva")])
+    swedish = {"params": {"language": "sv"}, "headers": PAGE}
+    text = client.get("/dead-letters", **swedish).text
+    assert "området &#39;NEW&#39; finns inte i områdesregistret; använd en av dess koder" in text
+    assert "severity: värdet går inte att ta emot; fältet ska innehålla ett heltal från 1 till 5" in text
+    assert "fältet ”name” hör inte till en händelse; utelämna det" in text
+    assert "source: det läses som ett personnummer" in text
+    assert ">okänt område</a> <code" in text
+    assert ">okänt område</a> <code" in client.get("/operations", **swedish).text
+    told = client.post("/dead-letters?language=sv", data={"csrf": token_of(client), "rule": "unknown-category"}, headers=PAGE).text
+    assert re.search(r"Det som fortfarande avvisas:</p>\s*<ul><li>1: kategorin &#39;NONE&#39; finns inte", told)
+    english = ("is not in the", "expected `int`", "is not part of", "reads as")
+    assert not any(words in text + told for words in english)
+    problems = " ".join(str(w["problem"]) for w in waiting(client))
+    assert all(words in problems for words in english)
+    assert "area &#39;NEW&#39; is not in the area register" in client.get("/dead-letters?language=en", headers=PAGE).text
+
+
+def test_words_that_there_is_no_swedish_for_are_marked_as_english(client: Client, service: Service) -> None:
+    letter = DeadLetter(
+        received_at=NOW, municipality=CODE, way="http", position=1, field="area", rule="moon-phase", problem="the moon is full"
+    )
+    service.store.commit(None, [letter])
+    assert '<span lang="en">the moon is full</span>' in client.get("/dead-letters?language=sv", headers=PAGE).text
+    assert "<td>the moon is full</td>" in client.get("/dead-letters?language=en", headers=PAGE).text

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.events import ORIGINS, POSITION_FIELDS, AnyEvent, Incident, Rejection, Report, rejection
+from earlywarning.core.events import ORIGINS, POSITION_FIELDS, AnyEvent, Incident, Rejection, Report, Rule, rejection
 from earlywarning.core.screening import RULE_TEXT, screen_values
 from earlywarning.core.sweref import wgs84_from_sweref99tm
 
@@ -69,7 +69,7 @@ class _Refusals:
         self.reasons: dict[int, Rejection] = {}
         self.areas_found: dict[int, str] = {}
 
-    def refuse(self, index: int, field: str, rule: str, problem: str, *, keep: bool = True) -> None:
+    def refuse(self, index: int, field: str, rule: Rule, problem: str, *, keep: bool = True) -> None:
         if index in self.reasons:
             return
         event = self._events[index]
@@ -80,7 +80,7 @@ class _Refusals:
             item = {name: item[name] for name in ("kind", "event_id", "source") if name in item}
         self.reasons[index] = rejection(index, item, field, rule, problem)
 
-    def refuse_all(self, which: NDArray[np.bool_], field: str, rule: str, problem: str, *, keep: bool = True) -> None:
+    def refuse_all(self, which: NDArray[np.bool_], field: str, rule: Rule, problem: str, *, keep: bool = True) -> None:
         for index in np.flatnonzero(which).tolist():
             self.refuse(index, field, rule, problem, keep=keep)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from earlywarning.core.screening import find_personal_data
+from earlywarning.core.screening import PersonalRule, find_personal_data
 
 SCHEMA_VERSION = 1
 KINDS = ("incident", "report")
@@ -91,6 +91,16 @@ FIELDS: tuple[str, ...] = ("kind", *(f.name for f in msgspec.structs.fields(Repo
 POSITION_FIELDS = ("latitude", "longitude", "sweref_north", "sweref_east")
 
 
+# Why an event is refused. Each has its words in both languages in locale/refused_*.toml.
+Rule = Literal[
+    PersonalRule,
+    "size", "json", "encoding", "csv", "columns", "unknown-field", "missing-field", "kind", "value", "characters",
+    "municipality", "unknown-municipality", "token-source", "inside-dwelling",
+    "time-twice", "half-interval", "impossible-interval", "long-interval", "future", "recorded-before", "too-old",
+    "unknown-area", "place-twice", "half-position", "outside", "unknown-category", "revision-conflict", "internal-error",
+]  # fmt: skip
+
+
 class Rejection(msgspec.Struct, frozen=True):
     """Why one event was refused: the field, the rule, the problem in words, and what may be kept of the event.
 
@@ -100,7 +110,7 @@ class Rejection(msgspec.Struct, frozen=True):
 
     index: int
     field: str
-    rule: str
+    rule: Rule
     problem: str
     event_id: str | None = None
     source: str | None = None
@@ -237,6 +247,7 @@ def _rejection(index: int, item: dict[str, Any], message: str) -> Rejection:
     at = _AT.search(message)
     field = at.group(1) if at else ""
     text = _without_values(_AT.sub("", message))
+    rule: Rule
     if unknown := _UNKNOWN.search(message):
         name = unknown.group(1)
         shown = "(name left out: it holds personal data)" if find_personal_data(name) else name[:64]
@@ -252,7 +263,7 @@ def _rejection(index: int, item: dict[str, Any], message: str) -> Rejection:
     return rejection(index, item, field, rule, problem)
 
 
-def rejection(index: int, item: Mapping[str, Any], field: str, rule: str, problem: str) -> Rejection:
+def rejection(index: int, item: Mapping[str, Any], field: str, rule: Rule, problem: str) -> Rejection:
     """A rejection of an event given as a mapping, with what may be kept of it."""
     kept = keepable(item)
 

@@ -9,13 +9,16 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import phonenumbers
 from personnummer import personnummer
 
+PersonalRule = Literal[
+    "personal-identity-number", "coordination-number", "e-mail-address", "telephone-number", "vehicle-registration-number"
+]
 _BY_CHANCE = "personal data is not taken (a case number that is one by chance: "
-RULE_TEXT: Mapping[str, str] = {
+RULE_TEXT: Mapping[PersonalRule, str] = {
     "personal-identity-number": (
         "it reads as a personal identity number with a valid check digit; "
         f"{_BY_CHANCE}send a UUID, or write it with 13 or more digits in one run)"
@@ -40,7 +43,7 @@ REMOVED = "[personal data removed]"
 class Finding(NamedTuple):
     """Where personal data stands (characters `start` to before `end`), and by which rule; never what it says."""
 
-    rule: str
+    rule: PersonalRule
     start: int
     end: int
 
@@ -99,10 +102,10 @@ def find_personal_data(text: str) -> Finding | None:
     return finding and _in_original(finding, places)
 
 
-def screen_values(values: Sequence[str]) -> dict[int, str]:
+def screen_values(values: Sequence[str]) -> dict[int, PersonalRule]:
     """Rules broken by those of many values that hold personal data, by place in `values`; agrees with
     `find_personal_data`. Values of one shape (e0000001, e0000002) are cleared by looking at the shape once."""
-    found: dict[int, str] = {}
+    found: dict[int, PersonalRule] = {}
     joined = "\n".join(values)
     if joined.isascii() and joined.count("\n") == len(values) - 1:
         usual: Sequence[int] = range(len(values))
@@ -228,7 +231,7 @@ def _persons(text: str) -> Iterator[Finding]:
         else:
             possible, digits = True, f"20{digits}"
         if possible and not fraction and personnummer.valid(digits):
-            rule = "coordination-number" if int(digits[6:8]) > 60 else "personal-identity-number"
+            rule: PersonalRule = "coordination-number" if int(digits[6:8]) > 60 else "personal-identity-number"
             yield Finding(rule, *match.span())
             at = match.end()
         else:

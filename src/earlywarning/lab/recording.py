@@ -95,7 +95,8 @@ class Meta(msgspec.Struct, frozen=True):
     """What a recording is of. settings: version in force; windows: that were recorded, and those in
     force; shares: of the budget, by tendency.
 
-    first, last: judged days, in day numbers; events: that were recorded by the end; history: first day of the counts.
+    first, last: judged days, in day numbers, none before there was history enough (see Recording); events: that were recorded
+    by the end; history: first day of the counts.
     """
 
     format: int
@@ -140,6 +141,11 @@ class Recording:
     blocks: list[Block]
     heard: list[Heard]
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Whoever asked for days on which nothing could be judged yet would be told too few alerts a week."""
+        if len(self.days) and self.meta.first < self.days[0]:
+            object.__setattr__(self, "meta", msgspec.structs.replace(self.meta, first=int(self.days[0])))
 
     @cached_property
     def number_of(self) -> dict[Block, int]:

@@ -33,7 +33,7 @@ from earlywarning.runtimes.forgetting import Forgetting, daily, refuse_forgotten
 from earlywarning.runtimes.keeping import Keeping, show
 from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.links import Links, links_of
-from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
+from earlywarning.runtimes.replaying import Replayed, events_again, refused_again, settled_by
 from earlywarning.runtimes.sending import contents_of, sending_of
 from earlywarning.runtimes.settings_file import Rewrite, put_in_file
 from earlywarning.runtimes.steady_clock import SteadyClock, running
@@ -215,9 +215,9 @@ class Service:
             self._catch_up()
             try:
                 result = self.engine.ingest(again.decoded.events, datetime.now(UTC))
-                refused = {r.index: r.problem for r in result.rejections}
+                refused = {r.index: refused_again(r) for r in result.rejections}
                 told = again.told | {
-                    again.numbers[position]: Replayed(outcome, refused.get(i, ""))
+                    again.numbers[position]: refused.get(i) or Replayed(outcome)
                     for i, (position, outcome) in enumerate(zip(again.decoded.positions, result.outcomes, strict=True))
                 }
                 self._commit(self.engine.changes(), settled=settled_by(told))

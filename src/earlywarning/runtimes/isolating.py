@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -12,7 +12,7 @@ from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import StoreError
 
 log = structlog.get_logger(__name__)
-_RULE = "internal-error"  # as the workers on Kafka call it
+_RULE: Literal["internal-error"] = "internal-error"  # as the workers on Kafka call it
 _MOST = 8  # events refused so in one batch: each costs an engine made anew, and more of them are no fault of events
 
 Waiting = tuple[Supply, "Future[list[ItemResult]]"]

@@ -174,7 +174,7 @@ class Recordings:
                 m = recording.meta
                 if m.areas != tuple(front.register.codes) or m.categories != tuple(front.tree.codes):
                     raise NoRecordingError("the recording is of other registers of areas or categories; record anew")
-                _held[key] = (replace(recording, meta=_of_today(m, int(recording.days[0]), front.settings)), Lock())
+                _held[key] = (replace(recording, meta=_of_today(m, front.settings)), Lock())
             _held.move_to_end(key)
             while len(_held) > _HELD:
                 _held.popitem(last=False)
@@ -208,11 +208,10 @@ def basis_of(settings: Settings) -> str:
     return sha256(msgspec.json.encode(kept, order="sorted")).hexdigest()[:12]
 
 
-def _of_today(meta: Meta, first: int, settings: Settings) -> Meta:
-    """first: day from which there was history enough; earlier ones would only make alerts a week fewer."""
+def _of_today(meta: Meta, settings: Settings) -> Meta:
     watch, alerts = settings.detection, settings.alerts
     return msgspec.structs.replace(
-        meta, first=max(meta.first, first), settings=settings.version, windows_in_force=tuple(sorted(set(watch.windows))),
+        meta, settings=settings.version, windows_in_force=tuple(sorted(set(watch.windows))),
         min_count=watch.min_count, settle_after=alerts.settle_after_days, budget=alerts.false_alarms_per_week,
         false_discovery_rate=settings.budget.false_discovery_rate,
     )  # fmt: skip
@@ -284,10 +283,9 @@ def _record(settings: Settings, store_url: str, file: Path, told: RecordingState
             return
         save_recording(recording, file)
         m = recording.meta
-        first = date_of(max(m.first, int(recording.days[0])))
         made = RecordingState(
             state="ready", begun_at=told.begun_at, who=told.who, there=True, made_at=datetime.now(UTC), windows=m.windows,
-            judged_from=first, judged_to=date_of(m.last), settings=m.settings, basis=basis_of(settings), events=m.events,
+            judged_from=date_of(m.first), judged_to=date_of(m.last), settings=m.settings, basis=basis_of(settings), events=m.events,
         )  # fmt: skip
         _write(file, made)
     except (LabError, StoreError) as error:

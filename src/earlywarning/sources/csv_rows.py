@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 LONGEST_ROW = 128 << 10  # characters
 # What may be read again of one file, in characters with so many more for each line: some seconds' work. It bounds the
@@ -14,7 +14,7 @@ _LINE_COST = 64
 class BadRow(NamedTuple):
     """A row that cannot be read: the rule it breaks, and the problem in words without any of its text."""
 
-    rule: str
+    rule: Literal["csv", "columns"]
     problem: str
 
 

@@ -40,7 +40,7 @@ class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0
 
 
-_FORBIDDEN = "token-source"  # the rule
+_FORBIDDEN: Literal["token-source"] = "token-source"  # the rule
 
 
 def refused_item(rejection: Rejection, first: int) -> ItemResult:

@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -13,12 +14,14 @@ import msgspec
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import HTTPException, NotAuthorizedException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.types import Scope
 
 from earlywarning.core.roles import Role, suffices, visible_areas
 from earlywarning.runtimes.front import Front
+from earlywarning.store import StoreError
 from earlywarning.store.accounts import Accounts
 
 SESSION, VISITOR = "ew_session", "ew_visitor"  # cookies
@@ -157,12 +160,25 @@ class Recognition(AbstractAuthenticationMiddleware):
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """The visitor as `request.user`."""
-        service: Front = connection.app.state.service
-        given = service, connection.cookies, connection.headers.get("authorization", "")
-        if service.settings.access.mode == "open":
-            return AuthenticationResult(user=recognise(*given), auth=None)  # nothing is read for it
-        visitor = await asyncio.get_running_loop().run_in_executor(_RECOGNISING, recognise, *given)
-        return AuthenticationResult(user=visitor, auth=None)
+        return AuthenticationResult(user=await recognised(connection), auth=None)
+
+
+async def recognised(connection: ASGIConnection[Any, Any, Any, Any]) -> Visitor:
+    """Who asks. Raises StoreError."""
+    service: Front = connection.app.state.service
+    given = service, connection.cookies, connection.headers.get("authorization", "")
+    if service.settings.access.mode == "open":
+        return recognise(*given)  # nothing is read for it
+    return await asyncio.get_running_loop().run_in_executor(_RECOGNISING, recognise, *given)
+
+
+async def recognise_at_no_route(error: Exception, scope: Scope) -> None:
+    """Find out who asked for an address that is not there, for the menu of the page that says so: no middleware looks there."""
+    if not isinstance(error, HTTPException) or scope["type"] != ScopeType.HTTP or scope.get("user") is not None:
+        return
+    with suppress(StoreError):
+        visitor = await recognised(ASGIConnection(scope))
+        scope["user"] = msgspec.structs.replace(visitor, fresh=False)  # no cookie for who was only lost
 
 
 def recognise(service: Front, cookies: Mapping[str, str], authorization: str) -> Visitor:
@@ -204,9 +220,10 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             raise NotAuthorizedException("sign in first")
         needed = decider(connection.app.state.service) if least == "decider" else cast("Role", least)
         if not suffices(visitor.role, needed):
-            raise PermissionDeniedException(f"this needs the role {needed}")
+            raise PermissionDeniedException(f"this needs the role {needed}", extra={"why": "role", "role": needed})
         if shown == "whole" and visitor.limited:
-            raise PermissionDeniedException("this tells of the whole municipality, and the account is limited to districts")
+            said = "this tells of the whole municipality, and the account is limited to districts"
+            raise PermissionDeniedException(said, extra={"why": "limited"})
     if method not in _SAFE and least not in ("supplier", "link"):
         await _own_form(connection, visitor)
     elif method not in _SAFE:
@@ -242,7 +259,7 @@ def _own_site(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     own = {connection.headers.get("host", ""), urlsplit(service.settings.service.public_url).netloc}
     foreign = origin not in ("", "null") and urlsplit(origin).netloc not in own
     if came not in ("same-origin", "none") or (foreign and "sec-fetch-site" not in connection.headers):
-        raise PermissionDeniedException("another site asked for this")
+        raise PermissionDeniedException("another site asked for this", extra={"why": "old_form"})
 
 
 async def _own_form(connection: ASGIConnection[Any, Any, Any, Any], visitor: Visitor) -> None:
@@ -254,4 +271,5 @@ async def _own_form(connection: ASGIConnection[Any, Any, Any, Any], visitor: Vis
     if not given and isinstance(connection, Request):
         given = str((await connection.form()).get(FIELD, ""))
     if not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
-        raise PermissionDeniedException("the form is too old; load the page again and send it once more")
+        said = "the form is too old; load the page again and send it once more"
+        raise PermissionDeniedException(said, extra={"why": "old_form"})

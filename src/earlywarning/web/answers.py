@@ -16,9 +16,9 @@ from litestar.datastructures import State
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.casework import REASONS, Answer, AnswerError, Casework, possible
 from earlywarning.core.outgoing import key_of
-from earlywarning.core.screening import RULE_TEXT
 from earlywarning.locale import Language, Names, headline, sentence
-from earlywarning.locale.catalogue import catalogue, text
+from earlywarning.locale.catalogue import text
+from earlywarning.locale.refused import answer_refusal
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.learned import learned
 from earlywarning.runtimes.links import Link, LinkError
@@ -78,8 +78,7 @@ def learning(state: State) -> Response[bytes]:
 
 def refusal(error: AnswerError, language: Language) -> str:
     """Why an answer was refused, in the reader's words where there are any for the rule."""
-    known = catalogue(language)["refusal"]
-    return known.get(error.rule) or (known["personal-data"] if error.rule in RULE_TEXT else str(error))
+    return answer_refusal(error.rule, language) or str(error)
 
 
 # ---- signed links -------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from earlywarning.runtimes.queries import count_rows, count_table, span
 from earlywarning.sources.http_body import BodyProblem, supply_from_body
 from earlywarning.sources.supply import bound_to
 from earlywarning.store import StoreError
-from earlywarning.web.access import Recognition, check_table, guard
+from earlywarning.web.access import Recognition, check_table, guard, recognise_at_no_route
 from earlywarning.web.access_log import AccessLog, log_of
 from earlywarning.web.answers import ANSWER_ROUTES, casework_of
 from earlywarning.web.briefing import BRIEFING
@@ -291,6 +291,7 @@ def make_app(service: Front) -> Litestar:
         state=State({"service": service, "access_log": seen}),
         openapi_config=OpenAPIConfig(title="earlywarning", version=__version__, render_plugins=[], path="/schema"),
         exception_handlers={Exception: refused},
+        after_exception=[recognise_at_no_route],
         guards=[guard],
         middleware=[no_sniffing, Recognition],
         on_shutdown=[stop_recording],

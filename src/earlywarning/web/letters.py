@@ -57,7 +57,7 @@ async def replay_letters(request: Request[Any, Any, State], state: State) -> Res
         return problem(400, 'the body must say which: {"ids": [1, 2]}, {"rule": "unknown-area"}, {"source": "..."}, {"all": true}')
     chosen = Chosen(tuple(wanted.ids), wanted.rule, wanted.source)
     told = await sync_to_thread(replayed, state.service, chosen, request.user.name or _UNSIGNED)
-    return json_answer(told._asdict())
+    return json_answer({"outcomes": told.outcomes, "problems": told.problems, "left": told.left})
 
 
 def replayed(service: Front, chosen: Chosen, actor: str) -> ReplayedMany:

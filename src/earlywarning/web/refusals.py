@@ -26,6 +26,13 @@ _SAFE = (
 
 def refused(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     """Errors in the service's own words: never a trace, never a value that was sent. People get a page, programs JSON."""
+    response = _refused(request, error)
+    for name, value in _SAFE:  # no middleware is passed on the way to an address that is not there
+        response.headers.setdefault(name.decode(), value.decode())
+    return response
+
+
+def _refused(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     status = (
         error.status_code
         if isinstance(error, HTTPException)

@@ -19,7 +19,7 @@ from earlywarning.runtimes.assembly import area_register, category_tree, engine_
 from earlywarning.runtimes.kafka.connection import KafkaError
 from earlywarning.runtimes.kafka.deciding import publish_rewritten
 from earlywarning.runtimes.links import Links, links_of
-from earlywarning.runtimes.replaying import Replayed, events_again, settled_by
+from earlywarning.runtimes.replaying import Replayed, events_again, refused_again, settled_by
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.settings import Settings
 from earlywarning.sources.supply import ItemResult, Supply, refused_item
@@ -83,7 +83,7 @@ class Counter:
         again = events_again(letters, self.settings)
         events, rejections = self._checked(Supply(again.decoded, "replay"), datetime.now(UTC))
         self._produce(events.values())
-        told = again.told | {again.numbers[r.index]: Replayed("rejected", r.problem) for r in rejections}
+        told = again.told | {again.numbers[r.index]: refused_again(r) for r in rejections}
         told |= {again.numbers[place]: Replayed("queued") for place in events}
         # Sent first: what is not settled after a crash is sent twice, and taken once.
         self.store.commit(None, settled=settled_by(told))

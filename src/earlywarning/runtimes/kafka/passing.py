@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from earlywarning.core.changes import DeadLetter
-from earlywarning.core.events import Rejection, rejection
+from earlywarning.core.events import Rejection, Rule, rejection
 from earlywarning.runtimes.kafka.messages import HISTORY, Arrived, LetterMessage, encode_events
 from earlywarning.runtimes.kafka.topics import DEAD_LETTERS
 from earlywarning.runtimes.taking import dead_letter
 from earlywarning.sources.supply import Supply
 
-UNKNOWN = "unknown-municipality"
+UNKNOWN: Literal["unknown-municipality"] = "unknown-municipality"
 
 
 class Parcel(NamedTuple):
@@ -37,7 +37,7 @@ def forwarded(message: Arrived, partition: int) -> list[Parcel]:
     return parcels
 
 
-def refused(message: Arrived, rule: str, problem: str) -> list[Parcel]:
+def refused(message: Arrived, rule: Rule, problem: str) -> list[Parcel]:
     """A message that cannot be taken, as dead letters: one for each event, so that each can be replayed."""
     rejections = list(message.decoded.rejections)
     for position, event in zip(message.decoded.positions, message.decoded.events, strict=True):

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from earlywarning.locale import LANGUAGES, Language
 from earlywarning.locale.catalogue import catalogue, day_words, number_words
 from earlywarning.locale.pages import page_counted, page_text, page_texts
+from earlywarning.locale.refused import rule_name
 from earlywarning.runtimes.front import Front
 from earlywarning.web.access import VISITOR, Visitor
 
@@ -118,9 +119,9 @@ class Words:
         return str(format_date(day, "d MMM y", locale=_LOCALE[self.language]))
 
     def reason(self, key: str) -> str:
-        """A reason or outcome in words; an unknown one is its own name."""
+        """A reason, outcome or rule in words; an unknown one is its own name."""
         known = catalogue(self.language)
-        return known["reason"].get(key) or known["outcome"].get(key) or key
+        return known["reason"].get(key) or known["outcome"].get(key) or self.rule(key)
 
     def action(self, key: str) -> str:
         """What the audit log says that somebody did."""
@@ -129,6 +130,10 @@ class Words:
     def done(self, key: str) -> str:
         """The same of an alert, as something that has happened."""
         return page_texts(self.language)["done_by"].get(key) or self.action(key)
+
+    def rule(self, key: str) -> str:
+        """What a rule is called by which an event was refused."""
+        return rule_name(key, self.language)
 
     def month(self, day: date) -> str:
         """Such as mars, with the year in January."""

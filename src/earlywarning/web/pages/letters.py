@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from earlywarning.core.roles import suffices
 from earlywarning.core.screening import find_personal_data
 from earlywarning.locale.pages import page_text
+from earlywarning.locale.refused import Told, problem_words
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.replaying import Chosen, ReplayedMany
 from earlywarning.store import StoredDeadLetter
@@ -34,7 +35,7 @@ class Row(NamedTuple):
     stored: StoredDeadLetter
     source: str
     place: str
-    problem: str
+    problem: Told
     kept: bool
 
 
@@ -65,6 +66,9 @@ def _page(request: Asking, service: Front, rule: str, source: str, told: Replaye
     def shown(text: str) -> str:
         return hidden if find_personal_data(text) is not None else text
 
+    def problem(rule: str, field: str, words: str) -> Told:
+        return Told(hidden) if find_personal_data(words) is not None else problem_words(rule, field, words, language)
+
     groups = [
         Group(r, field, s, n) for r, field, s, state, n in service.store.dead_letter_counts(own) if state == "waiting"
     ]  # fmt: skip
@@ -72,8 +76,8 @@ def _page(request: Asking, service: Front, rule: str, source: str, told: Replaye
     first = int(after) if after.isdecimal() and len(after) < 16 else 0
     found = service.store.dead_letters(municipality=own, rule=rule or None, source=source or None, after_id=first, limit=_SHOWN + 1)
     rows = [
-        Row(d, shown(d.letter.source or ""), shown(f"{d.letter.way}:{d.letter.position}"), shown(d.letter.problem),
-            d.letter.payload is not None)
+        Row(d, shown(d.letter.source or ""), shown(f"{d.letter.way}:{d.letter.position}"),
+            problem(d.letter.rule, d.letter.field, d.letter.problem), d.letter.payload is not None)
         for d in found[:_SHOWN]
     ]  # fmt: skip
     matching = [g for g in groups if rule in ("", g.rule) and source in ("", g.source)]
@@ -82,6 +86,6 @@ def _page(request: Asking, service: Front, rule: str, source: str, told: Replaye
         rules=sorted({g.rule for g in groups}), sources=sorted({g.source for g in groups if g.source}), shown=shown,
         n=sum(g.waiting for g in matching), waiting=sum(g.waiting for g in groups),
         further=found[_SHOWN - 1].id if len(found) > _SHOWN else None, told=told,
-        problems=sorted(told.problems.items(), key=lambda p: -p[1])[:_PROBLEMS] if told else [],
+        problems=[(problem(*why), n) for why, n in sorted(told.reasons.items(), key=lambda p: -p[1])[:_PROBLEMS]] if told else [],
         may=request.user.role is not None and suffices(request.user.role, "administrator"),
     )  # fmt: skip

@@ -28,6 +28,7 @@ from earlywarning.web.pages.plan_import import import_plan
 from earlywarning.web.pages.settings import SETTINGS_PAGES
 
 log = structlog.get_logger(__name__)
+_WORDS = {403: "forbidden", 404: "not_found", 405: "not_found", 408: "too_slow", 413: "too_large", 503: "unavailable"}
 _DATA = ("/v1/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/static/", "/schema", "/live")
 
 
@@ -51,14 +52,16 @@ def problem_page(request: Asking, status: int, error: Exception) -> Response[byt
         asked = request.scope.get("query_string", b"").decode("ascii", "replace")
         target = path + (f"?{asked}" if asked else "")
         return go(request, f"/sign-in?next={quote(target)}")
-    key = {403: "forbidden", 404: "not_found", 405: "not_found", 503: "unavailable"}.get(status, "broken")
-    why = str(getattr(error, "detail", "")) if isinstance(error, HTTPException) else ""
-    if key == "forbidden" and "form" in why:
-        key = "old_form"
+    told = _WORDS.get(status, "broken" if status >= 500 else "bad_request")
+    words = page_text(language_of(request), "frame", told)
+    extra = error.extra if isinstance(error, HTTPException) and isinstance(error.extra, dict) else {}
+    if status == 403 and "why" in extra:  # said by the guard, in access.py
+        role = page_text(language_of(request), "role", str(extra.get("role", "reader")))
+        words = page_text(language_of(request), "frame", f"forbidden_{extra['why']}", role=role)
     if status >= 500 and status != 503:
         # Without the values of variables, which may be secrets.
         log.error("a page failed", path=str(request.scope.get("route", "")), trace="".join(traceback.format_exception(error)[-4:]))
-    return render(request, "problem.html", status=status, words=page_text(language_of(request), "frame", key, why=why))
+    return render(request, "problem.html", status=status, words=words)
 
 
 PAGES = (
