@@ -10,9 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: .venv/.runtime
 	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
 
-# A process for each core; a file's tests stay together, since they share what takes long to set up.
+# A process for each core; a file's tests stay together, since they share what takes long to set up, and the longest come first.
 test: .venv/.development
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # An hour at ten times a large municipality's load; samples, figures and a picture in dist/soak.
 soak: .venv/.development

@@ -39,7 +39,11 @@ def test_a_backup_holds_all_and_says_so(lived: Town, made: Path, work: Path) -> 
     assert m.clock is not None
     assert rows_of(work / STORE) == rows_of(lived.folder / "store.db")
     assert made.stat().st_mode & 0o777 == 0o600
-    assert [p.name for p in made.parent.iterdir()] == [made.name]
+
+
+def test_nothing_is_left_beside_a_backup(lived: Town, work: Path) -> None:
+    file, _ = back_up(lived.settings, work / "backup.zip")
+    assert list(work.iterdir()) == [file]
 
 
 def test_no_secret_is_in_a_backup(lived: Town, work: Path) -> None:

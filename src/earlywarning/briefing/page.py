@@ -72,5 +72,5 @@ def templates() -> Environment:
     """The room's templates; a name that is not there is an error, not an empty place."""
     return Environment(
         loader=PackageLoader("earlywarning.briefing"), autoescape=select_autoescape(["html", "html.j2"]), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip

@@ -148,7 +148,7 @@ def _answered(service: Front, token: str, form: dict[str, str], language: Langua
 def _templates() -> jinja2.Environment:
     loader = jinja2.PackageLoader("earlywarning.web", "templates")
     return jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
 
 

@@ -70,7 +70,7 @@ def static_file(request: Asking, name: str) -> Response[bytes]:
 
 _environment = jinja2.Environment(
     loader=jinja2.PackageLoader("earlywarning.web", "templates/pages"), autoescape=True, undefined=jinja2.StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
+    trim_blocks=True, lstrip_blocks=True, auto_reload=False,  # no page of another version under a service that runs
 )  # fmt: skip
 
 
