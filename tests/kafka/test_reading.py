@@ -120,9 +120,10 @@ def test_nothing_flows_until_faust_has_gone_back(cluster: Cluster) -> None:
 
 
 def test_a_worker_lays_nothing_where_it_was_started(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+    (empty := tmp_path / "empty").mkdir()
+    monkeypatch.chdir(empty)
     asyncio.run(make_app(cluster.settings).on_first_start())
-    assert not list(tmp_path.iterdir())
+    assert not list(empty.iterdir())
 
 
 def test_a_message_that_was_skipped_ends_the_worker_and_one_that_was_read_is_passed_over(cluster: Cluster) -> None:
