@@ -108,7 +108,8 @@ def test_the_statistic_is_the_largest_log_likelihood_ratio_of_all_onsets(
             if alpha:
                 gain = x * grid - (x + 1 / alpha) * (np.log1p(alpha * m * np.exp(grid)) - np.log1p(alpha * m))
             best = max(best, gain.sum(1).max())
-        assert chart.statistic[i, n] == pytest.approx(best, rel=1e-4, abs=1e-5)
+        # Between two values of the grid the likelihood of some hundred events rises by less than 1e-4.
+        assert chart.statistic[i, n] == pytest.approx(best, rel=1e-4, abs=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
