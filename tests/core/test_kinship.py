@@ -5,7 +5,10 @@ import pytest
 from earlywarning.core.kinship import Kinship
 from tests.core.town import CODE, register, tree
 
-KIN = Kinship.from_registers(register(), tree())
+
+@pytest.fixture(scope="module")
+def kin() -> Kinship:
+    return Kinship.from_registers(register(), tree())
 
 
 @pytest.mark.parametrize(
@@ -27,10 +30,10 @@ KIN = Kinship.from_registers(register(), tree())
     ],
 )
 def test_areas_touch_where_one_contains_the_other_and_lie_inside_where_each_is_contained(
-    ours: list[str], theirs: list[str], touch: bool, inside: bool
+    kin: Kinship, ours: list[str], theirs: list[str], touch: bool, inside: bool
 ) -> None:
-    assert KIN.touch(ours, theirs) == KIN.touch(theirs, ours) == touch
-    assert KIN.inside(ours, theirs) == inside
+    assert kin.touch(ours, theirs) == kin.touch(theirs, ours) == touch
+    assert kin.inside(ours, theirs) == inside
 
 
 @pytest.mark.parametrize(
@@ -45,21 +48,21 @@ def test_areas_touch_where_one_contains_the_other_and_lie_inside_where_each_is_c
         (["C0"], ["D0"], False, False),
     ],
 )
-def test_categories_likewise(ours: list[str], theirs: list[str], touch: bool, inside: bool) -> None:
-    assert KIN.touch_categories(ours, theirs) == touch
-    assert KIN.inside_categories(ours, theirs) == inside
+def test_categories_likewise(kin: Kinship, ours: list[str], theirs: list[str], touch: bool, inside: bool) -> None:
+    assert kin.touch_categories(ours, theirs) == touch
+    assert kin.inside_categories(ours, theirs) == inside
 
 
 @pytest.mark.parametrize(
     ("categories", "harm"), [(["C0"], 1), (["C0", "C1"], 2), (["C2", "C0"], 5), (["gone"], 0), (["gone", "C0"], 1), ([], 0)]
 )
 def test_the_gravest_of_some_categories_is_the_greatest_weight_and_what_is_not_known_weighs_nothing(
-    categories: list[str], harm: float
+    kin: Kinship, categories: list[str], harm: float
 ) -> None:
-    assert KIN.gravest(categories) == harm
+    assert kin.gravest(categories) == harm
 
 
-def test_the_root_is_the_municipality() -> None:
-    assert KIN.root == CODE
-    assert KIN.areas["A1"] == {"A1", "D0", CODE}
-    assert KIN.areas[CODE] == {CODE}
+def test_the_root_is_the_municipality(kin: Kinship) -> None:
+    assert kin.root == CODE
+    assert kin.areas["A1"] == {"A1", "D0", CODE}
+    assert kin.areas[CODE] == {CODE}
