@@ -71,6 +71,8 @@ def test_large_counts_are_tested_by_the_normal_limit_that_the_exact_test_nears()
 def test_a_square_root_has_half_a_standard_deviation() -> None:
     assert poisson_z(9, 4) == 2
     assert poisson_z(4, 9) == -2
+    assert poisson_z(25, 4) == 6
+    assert poisson_z(4, 4) == 0
 
 
 def test_no_event_anywhere_is_no_difference_and_no_division_by_nothing() -> None:
@@ -83,6 +85,13 @@ def test_each_part_has_the_standard_error_of_its_own_counts() -> None:
     found = weighted_displacement_difference((9, 16), (4, 7), (30, 20), (10, 4), dispersion=2.0)
     assert (found.local, found.displaced, found.total) == (4, -4, 0)
     assert (found.local_se**2, found.displaced_se**2, found.total_se**2) == pytest.approx((2 * 36, 2 * 64, 2 * 100))
+
+
+def test_a_deviate_does_not_depend_on_the_unit_of_time() -> None:
+    weeks, days = (weighted_displacement_difference((9, 25), (4, 6), time_weights=(n, n)) for n in (1, 7))
+    assert days.z == pytest.approx(weeks.z) == pytest.approx(14 / math.sqrt(44))
+    assert days.total_se == pytest.approx(weeks.total_se / 7)
+    assert days.total_se < 1
 
 
 @pytest.mark.parametrize(("after", "before"), [(6, 4), (1_200, 1_500)])
