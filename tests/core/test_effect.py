@@ -98,7 +98,9 @@ def test_too_little_data_tells_nothing_and_says_so(
 ) -> None:
     told = _told(1, treated, others, 1.0, weeks, alone=alone)
     assert (told.verdict, told.why) == ("cannot-tell", why)
-    assert np.isnan(told.ratio)
+    assert np.isnan([told.ratio, told.low, told.high, told.visible, told.dispersion]).all()
+    assert len(told.drift) == 3
+    assert np.isnan(told.drift).all()
 
 
 def test_no_event_at_all_after_the_start_is_an_effect_with_an_upper_bound() -> None:
@@ -265,10 +267,18 @@ def test_areas_that_grew_apart_upwards_tell_nothing_either() -> None:
     assert told.drift[1] > 1
 
 
-def test_a_doubling_is_more_and_a_wider_level_makes_it_less_certain() -> None:
-    y, z, after = _town(5, 5.0, 9.0, 1.2, (104, 40), step=2.0)
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_interval_that_holds_no_change_tells_nothing(alone: bool) -> None:
+    told = _told(3, 4.0, 6.0, 1.5, (110, 20), alone=alone)
+    assert 0.4 < told.low < 1 < told.high < 2
+    assert (told.verdict, told.why) == ("cannot-tell", "interval-holds-1")
+
+
+def test_half_as_many_again_is_more_and_a_wider_level_makes_it_less_certain() -> None:
+    y, z, after = _town(5, 5.0, 9.0, 1.2, (104, 40), step=1.5)
     told = effect(y, z, after.astype(bool))
     assert (told.verdict, told.why) == ("more", "")
+    assert 1 < told.low < 2
     wide = effect(y, z, after.astype(bool), level=0.99)
     assert wide.low < told.low < told.high < wide.high
     assert wide.visible < told.visible < 1
