@@ -35,6 +35,8 @@ def test_dispersion_is_variance_over_what_chance_gives(
         ([1, -1, 1, -1, 1, -1], 1, 1.0),  # neighbours unlike each other are no reason to be bolder
         ([0] * 20, 4, 1.0),
         ([1] * 9, 4, 41 / 9),  # r_k + 1/9 = (10 - k) / 9 with the weights 0.8, 0.6, 0.4, 0.2
+        ([1e-4] * 9, 4, 41 / 9),
+        ([1e-12] * 9, 4, 1.0),  # what rounding leaves of a perfect fit
         ([1] * 8, 4, 1.0),
     ],
 )

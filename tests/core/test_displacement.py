@@ -106,4 +106,5 @@ def test_an_e_test_weighs_counts_by_how_long_they_were_counted(after: int, befor
 def test_beyond_2_000_events_the_e_test_is_the_normal_one_of_the_common_rate() -> None:
     """2,400 events in three years are 800 a year; 900 in one of them, 750 a year in the two before: z = 150 / sqrt(800 + 400)."""
     assert e_test(900, 1_500, 1.0, 2.0) == pytest.approx(math.erfc(150 / math.sqrt(1200) / math.sqrt(2)))
+    assert e_test(1_500, 900, 2.0, 1.0) == pytest.approx(e_test(900, 1_500, 1.0, 2.0))
     assert e_test(1_050, 950) == stats.poisson_means_test(1_050, 1, 950, 1).pvalue  # 2,000 are few enough to be exact

@@ -334,6 +334,15 @@ def test_counts_from_next_to_none_to_very_many_are_fitted() -> None:
         np.testing.assert_allclose(fit(Model(y, x)).coefficients, [np.log(low), np.log(high / low)], rtol=1e-6, atol=1e-6)
 
 
+def test_a_few_very_busy_weeks_do_not_throw_the_fit_off() -> None:
+    """A full Newton step from the common mean overshoots here, to a likelihood that is lower than where it began."""
+    busy = (np.arange(30) < 3).astype(float)
+    y = np.where(busy > 0, 10.0, 1.0)
+    for of, told in ((None, [0.0, np.log(10)]), (np.full(30, 1000.0), [np.log(1 / 999), np.log(10 / 990) - np.log(1 / 999)])):
+        found = fit(Model(y, np.column_stack([np.ones(30), busy]), of))
+        np.testing.assert_allclose(found.coefficients, told, rtol=1e-7, atol=1e-7)
+
+
 def test_a_profile_interval_ends_where_the_likelihood_has_fallen_by_the_limit() -> None:
     y, z, after = _town(9, 3.0, 6.0, 1.0, (60, 20))
     model = Model(y, np.column_stack([after, np.ones(len(y))]).astype(float), y + z)

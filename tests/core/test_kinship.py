@@ -62,7 +62,14 @@ def test_the_gravest_of_some_categories_is_the_greatest_weight_and_what_is_not_k
     assert kin.gravest(categories) == harm
 
 
-def test_the_root_is_the_municipality(kin: Kinship) -> None:
+def test_each_code_lies_in_itself_and_all_above_it_as_the_registers_say(kin: Kinship) -> None:
     assert kin.root == CODE
-    assert kin.areas["A1"] == {"A1", "D0", CODE}
-    assert kin.areas[CODE] == {CODE}
+    assert kin.areas == {
+        CODE: {CODE}, "D0": {"D0", CODE}, "D1": {"D1", CODE},
+        **{f"A{i}": {f"A{i}", f"D{i // 3}", CODE} for i in range(6)},
+    }  # fmt: skip
+    in_groups = {code: above for code, above in kin.categories.items() if code[0] in "CG"}
+    assert {code: {c for c in above if c[0] in "CG"} for code, above in in_groups.items()} == {
+        "G0": {"G0"}, "C0": {"C0", "G0"}, "C1": {"C1", "G0"}, "G1": {"G1"}, "C2": {"C2", "G1"}, "C3": {"C3", "G1"},
+    }  # fmt: skip
+    assert {code: kin.harm[code] for code in in_groups} == {"G0": 2, "C0": 1, "C1": 2, "G1": 5, "C2": 5, "C3": 5}

@@ -49,7 +49,9 @@ def test_a_small_town_meets_every_second_week_also_over_a_year_of_53_weeks() -> 
     ],
 )
 def test_hours_of_the_nights_when_the_clock_is_changed(day: date, hour: int, instant: str) -> None:
-    assert instant_at(day, hour, ZONE).isoformat() == instant
+    at = instant_at(day, hour, ZONE)
+    assert at.isoformat() == instant
+    assert at.tzinfo is UTC  # whatever the zone of the machine
 
 
 @given(MOMENTS, HOURS, st.sampled_from((1, 7, 14)))
