@@ -79,6 +79,7 @@ def test_no_event_anywhere_is_no_difference_and_no_division_by_nothing() -> None
     found = weighted_displacement_difference((0, 0), (0, 0))
     assert (found.total, found.total_se, found.z, found.low, found.high) == (0, 0, 0, 0, 0)
     assert e_test(0, 0) == 1.0
+    assert e_test(1, 0) < 0.5  # one event is not nothing
 
 
 def test_each_part_has_the_standard_error_of_its_own_counts() -> None:
