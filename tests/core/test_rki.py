@@ -70,7 +70,7 @@ def test_the_bound_is_the_tables_up_to_a_mean_of_20_and_two_sigmas_beyond(refere
 @pytest.mark.parametrize(("reference", "spread"), [([4, 4, 4, 4], 2.0), ([0, 0, 0, 0], np.sqrt(1 / 8))])
 def test_where_the_reference_does_not_vary_the_p_value_has_chance_s_own_spread(reference: list[float], spread: float) -> None:
     """The root of the mean; of an empty reference that of half an event in all of it."""
-    assert _judged(reference, 6)[3] == pytest.approx(norm.sf((6 - reference[0]) / spread))
+    assert _judged(reference, reference[0] + 1)[3] == pytest.approx(norm.sf(1 / spread))
 
 
 def test_two_observed_reference_steps_are_enough_and_one_is_not() -> None:
@@ -145,6 +145,6 @@ def test_what_cannot_be_judged_is_named(counts: np.ndarray, step: int, chosen: R
 
 def test_what_just_can_be_judged_is() -> None:
     counts = np.ones((1, 200))
-    for chosen in (RkiSettings(w=25), RkiSettings(b=1, w=1), RkiSettings(b=0, w=1, act_y=True)):
+    for chosen in (RkiSettings(w=25), RkiSettings(b=1, w=1), RkiSettings(b=0, w=1, act_y=True), RkiSettings(frequency=9)):
         assert rki(counts, np.array([199]), chosen).upper_bound.shape == (1, 1)
     assert rki(counts, np.array([], dtype=np.int64), RkiSettings()).upper_bound.shape == (1, 0)
