@@ -190,6 +190,8 @@ def test_one_event_is_no_repetition_and_fractions_are_cut_down_but_for_rounding(
     assert p(2, 1.5) == pytest.approx(stats.nbinom.sf(1, 0.14 / (spread - 1), 1 / spread))
     assert repeated_occurrences([[2.0]], rates, new, 28).expectation == pytest.approx(0.14)
     assert np.isinf(repeated_bound(rates, ~new, 28, 0.01)).all()
+    plain, bunched = (repeated_bound(rates, new, 28, 1e-4, phi) for phi in (1.0, 2.0))
+    assert repeated_bound(rates, new, 28, 1e-4) == plain < bunched  # no bunches unless they are told of
 
 
 @pytest.mark.parametrize(
