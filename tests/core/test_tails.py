@@ -117,6 +117,7 @@ def test_a_mid_bound_at_its_very_level_holds_and_gaps_stay_gaps() -> None:
     assert np.isnan(found).tolist() == [[False, False], [True, True], [False, False]]
     assert found[2].tolist() == [0, 0]
     assert np.isnan(mid_bound(0.01, 2.0, NAN))
+    assert mid_bound(0.01, -2.0, 1.0) == 0
     assert found[0].tolist() == [float(mid_bound(level, 2.0, 1.0)) for level in (0.01, 0.2)]
 
 
