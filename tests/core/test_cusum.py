@@ -108,13 +108,21 @@ def test_the_chart_adds_what_exceeds_the_reference_value_and_starts_at_nothing_a
 
 
 @settings(max_examples=40, deadline=None)
-@given(TRANSFORMS, st.floats(1e-3, 5e4), st.floats(0.01, 0.9))
+@given(TRANSFORMS, st.floats(0.01, 5e4), st.floats(0.01, 0.9))
 def test_a_bound_is_found_from_next_to_nothing_to_very_many(transform: str, mean: float, alpha: float) -> None:
     chosen = CusumSettings(transform=transform, alpha=alpha)  # type: ignore[arg-type]
     bound = cusum(np.zeros((1, 1)), np.full((1, 1), mean), chosen).upper_bound
     reached = cusum(bound * (1 + 1e-9) + 1e-9, np.full((1, 1), mean), chosen).statistic
     assert reached[0, 0] >= chosen.h * (1 - 1e-6)
     assert cusum(bound * (1 - 1e-6) - 1e-12 if bound > 1e-9 else bound, np.full((1, 1), mean), chosen).statistic < chosen.h + 1e-9
+
+
+def test_the_second_expansion_is_not_for_next_to_nothing() -> None:
+    """Below a mean of 0.0024 its correction alone exceeds limit and reference value: no event at all would be an alarm."""
+    alone = [
+        cusum(np.zeros((1, 1)), np.full((1, 1), m), CusumSettings(transform="anscombe2nd")).alarm[0, 0] for m in (0.003, 0.002)
+    ]
+    assert alone == [False, True]
 
 
 def test_in_r_an_expectation_of_nothing_leaves_no_number_from_there_on() -> None:
