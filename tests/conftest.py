@@ -1,4 +1,7 @@
-"""A real PostgreSQL for all tests that want one: a throw-away cluster on loopback, started once a session."""
+"""A real PostgreSQL for all tests that want one: a throw-away cluster on loopback, started once a session.
+
+No drawn case fails for having taken long: Hypothesis' own deadline of 200 ms is lifted, as a busy machine exceeds it.
+"""
 
 import os
 import pwd
@@ -11,8 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hypothesis
 import psycopg
 import pytest
+
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 _INSTALL = "PostgreSQL is not installed; on Debian: apt-get install postgresql"
 _PATIENCE = 30.0  # seconds for the server to start or to stop

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from earlywarning.core.displacement import e_test, poisson_z, weighted_displacement_difference
 
@@ -70,3 +71,41 @@ def test_large_counts_are_tested_by_the_normal_limit_that_the_exact_test_nears()
 def test_a_square_root_has_half_a_standard_deviation() -> None:
     assert poisson_z(9, 4) == 2
     assert poisson_z(4, 9) == -2
+    assert poisson_z(25, 4) == 6
+    assert poisson_z(4, 4) == 0
+
+
+def test_no_event_anywhere_is_no_difference_and_no_division_by_nothing() -> None:
+    found = weighted_displacement_difference((0, 0), (0, 0))
+    assert (found.total, found.total_se, found.z, found.low, found.high) == (0, 0, 0, 0, 0)
+    assert e_test(0, 0) == 1.0
+    assert e_test(1, 0) < 0.5  # one event is not nothing
+
+
+def test_each_part_has_the_standard_error_of_its_own_counts() -> None:
+    found = weighted_displacement_difference((9, 16), (4, 7), (30, 20), (10, 4), dispersion=2.0)
+    assert (found.local, found.displaced, found.total) == (4, -4, 0)
+    assert (found.local_se**2, found.displaced_se**2, found.total_se**2) == pytest.approx((2 * 36, 2 * 64, 2 * 100))
+
+
+def test_a_deviate_does_not_depend_on_the_unit_of_time() -> None:
+    weeks, days = (weighted_displacement_difference((9, 25), (4, 6), time_weights=(n, n)) for n in (1, 7))
+    assert days.z == pytest.approx(weeks.z) == pytest.approx(14 / math.sqrt(44))
+    assert days.total_se == pytest.approx(weeks.total_se / 7)
+    assert days.total_se < 1
+
+
+@pytest.mark.parametrize(("after", "before"), [(6, 4), (1_200, 1_500)])
+def test_an_e_test_weighs_counts_by_how_long_they_were_counted(after: int, before: int) -> None:
+    """Half as many in half the time is no difference; as many in half the time is one. Exact, and by the normal limit."""
+    assert e_test(after, 2 * after, 1.0, 2.0) > 0.86
+    assert e_test(3 * after, 3 * after, 1.0, 2.0) < e_test(3 * after, 3 * after)
+    assert e_test(after, before, 2.0, 4.0) == pytest.approx(e_test(after, before, 1.0, 2.0))
+    assert e_test(after, before, 1.0, 2.0) == pytest.approx(e_test(before, after, 2.0, 1.0))
+
+
+def test_beyond_2_000_events_the_e_test_is_the_normal_one_of_the_common_rate() -> None:
+    """2,400 events in three years are 800 a year; 900 in one of them, 750 a year in the two before: z = 150 / sqrt(800 + 400)."""
+    assert e_test(900, 1_500, 1.0, 2.0) == pytest.approx(math.erfc(150 / math.sqrt(1200) / math.sqrt(2)))
+    assert e_test(1_500, 900, 2.0, 1.0) == pytest.approx(e_test(900, 1_500, 1.0, 2.0))
+    assert e_test(1_050, 950) == stats.poisson_means_test(1_050, 1, 950, 1).pvalue  # 2,000 are few enough to be exact

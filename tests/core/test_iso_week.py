@@ -1,5 +1,6 @@
 """Weeks as people write them, and when the picture of one is due before the meeting."""
 
+import re
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -33,6 +34,30 @@ def test_a_year_of_53_weeks_has_its_last() -> None:
     assert parse_week("2020-W53").last == date(2021, 1, 3)
     with pytest.raises(WeekError, match="2025 has the weeks 1 to 52"):
         parse_week("2025-W53")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("12", "week '12' is not understood; write the year and the ISO week, such as 2026-W12"),
+        (
+            "2026-W123456789012345",
+            "week '2026-W12345678901234' is not understood; write the year and the ISO week, such as 2026-W12",
+        ),
+        ("1989-W12", "week '1989-W12': the year must lie between 1990 and 2099"),
+        ("2100-W01                       ", "week '2100-W01            ': the year must lie between 1990 and 2099"),
+        ("2026-W00", "week '2026-W00': 2026 has the weeks 1 to 53; the form is 2026-W53"),
+        ("2025-W53                       ", "week '2025-W53            ': 2025 has the weeks 1 to 52; the form is 2025-W52"),
+    ],
+)
+def test_what_names_no_week_is_refused_with_the_way_out_and_no_more_of_it_than_20_signs(text: str, words: str) -> None:
+    with pytest.raises(WeekError, match=f"^{re.escape(words)}$"):
+        parse_week(text)
+
+
+@pytest.mark.parametrize("text", ["1990-W01", "2099-W53", "2026-W1"])
+def test_the_first_and_last_weeks_are_read(text: str) -> None:
+    assert parse_week(text).year == int(text[:4])
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,39 @@ def test_without_discoveries_all_levels_together_are_the_first_wealth() -> None:
     assert total == pytest.approx(0.1)
 
 
+def _gamma(j: int) -> float:
+    """The weight j days after what earned it, over that of the first day: log(max(j, 2)) / (j e^sqrt(log j))."""
+    return float(np.log(max(j, 2)) / (j * np.exp(np.sqrt(np.log(j)))) / np.log(2))
+
+
+FIRST = day_level(0, 0, [], 0.2, LAG)  # half of the rate, times the first weight
+
+
+@pytest.mark.parametrize("j", [1, 2, 3, 10, 400, 20_000])
+def test_levels_fall_as_published(j: int) -> None:
+    """The sequence of Javanmard & Montanari 2018, Annals of Statistics 46:526, that LORD is used with."""
+    assert day_level(4 + j, 5, [], 0.2, LAG) == pytest.approx(FIRST * _gamma(j))
+
+
+@pytest.mark.parametrize(
+    ("discoveries", "earned"),
+    [
+        ([100 - LAG], 0.0),  # its windows still overlap the day's
+        ([100 - LAG - 1], 1.0),  # the first earns what the first wealth has left of the rate: the other half
+        ([4], 0.0),  # before the first judged day
+        ([5], _gamma(95 - LAG)),
+        ([100 - LAG - 1, 100 - LAG - 2], _gamma(2) + 2.0),  # later ones earn the whole rate
+        ([100 - LAG - 2, 100 - LAG - 1, 100 - LAG - 2], _gamma(2) + 2.0),  # a day counts once
+    ],
+)
+def test_a_discovery_earns_once_it_is_older_than_the_lag(discoveries: list[int], earned: float) -> None:
+    assert day_level(100, 5, discoveries, 0.2, LAG) == pytest.approx(FIRST * (_gamma(96) + earned))
+
+
+def test_long_after_everything_the_level_stays_at_its_last_weight() -> None:
+    assert day_level(40_000, 0, [], 0.2, LAG) == day_level(19_999, 0, [], 0.2, LAG) < day_level(19_998, 0, [], 0.2, LAG)
+
+
 @given(st.lists(st.integers(0, 900), max_size=30), st.integers(0, 1000), st.floats(0.01, 0.5))
 def test_a_level_depends_on_older_discoveries_only_and_rises_with_them(found: list[int], day: int, rate: float) -> None:
     level = day_level(day, 0, found, rate, LAG)
@@ -83,7 +116,7 @@ def test_a_threshold_of_a_level_is_on_the_scale_of_the_budget() -> None:
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1])
 def test_a_rate_that_cannot_be_held_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match=f"rate of {rate} cannot be held; give one between 0 and 1"):
         day_level(1, 0, [], rate, LAG)
 
 

@@ -49,7 +49,9 @@ def test_a_small_town_meets_every_second_week_also_over_a_year_of_53_weeks() -> 
     ],
 )
 def test_hours_of_the_nights_when_the_clock_is_changed(day: date, hour: int, instant: str) -> None:
-    assert instant_at(day, hour, ZONE).isoformat() == instant
+    at = instant_at(day, hour, ZONE)
+    assert at.isoformat() == instant
+    assert at.tzinfo is UTC  # whatever the zone of the machine
 
 
 @given(MOMENTS, HOURS, st.sampled_from((1, 7, 14)))
@@ -82,3 +84,26 @@ def test_without_hours_nobody_waits() -> None:
 @pytest.mark.parametrize(("hours", "told"), [((7, 18), "Wed 2026-03-04 07:00"), ((22, 6), "Tue 2026-03-03 22:00")])
 def test_hours_may_go_over_midnight(hours: tuple[int, int], told: str) -> None:
     assert local(within_hours(datetime(2026, 3, 3, 21, tzinfo=UTC), hours, ZONE)) == told
+
+
+@pytest.mark.parametrize(
+    ("hours", "hour", "minute", "waits_until"),
+    [
+        ((7, 18), 7, 0, None),
+        ((7, 18), 6, 59, "Tue 2026-03-03 07:00"),
+        ((7, 18), 17, 59, None),
+        ((7, 18), 18, 0, "Wed 2026-03-04 07:00"),
+        ((22, 6), 22, 0, None),
+        ((22, 6), 21, 59, "Tue 2026-03-03 22:00"),
+        ((22, 6), 5, 59, None),
+        ((22, 6), 6, 0, "Tue 2026-03-03 22:00"),
+        ((7, 7), 6, 30, None),  # from seven to seven: all hours
+        ((7, 7), 7, 0, None),
+    ],
+)
+def test_the_first_hour_belongs_to_those_of_telling_and_the_last_does_not(
+    hours: tuple[int, int], hour: int, minute: int, waits_until: str | None
+) -> None:
+    now = datetime(2026, 3, 3, hour, minute, tzinfo=ZoneInfo(ZONE))
+    told = within_hours(now, hours, ZONE)
+    assert told == now if waits_until is None else local(told) == waits_until

@@ -11,6 +11,7 @@ from scipy import stats
 Array = NDArray[np.float64]
 LEVEL = 0.90
 LAGS = 4  # weeks over which neighbours may resemble each other
+_ROUNDING = 1e-9  # events a week: what a perfect fit leaves, which would be alike for no reason but how it is computed
 
 
 def dispersion(residuals: Array, variances: Array, parameters: int) -> float:
@@ -28,10 +29,11 @@ def dispersion(residuals: Array, variances: Array, parameters: int) -> float:
 def likeness(residuals: Array, lags: int = LAGS) -> float:
     """By how much neighbouring weeks that resemble each other inflate the variance of a mean; never below 1.
 
-    1 + 2 sum of w_k r_k with Bartlett's weights: Newey & West 1987, Econometrica 55:703.
+    residuals: (weeks,) in events, in time order. 1 + 2 sum of w_k r_k with Bartlett's weights: Newey & West 1987,
+    Econometrica 55:703.
     """
     total = float(np.sum(residuals**2))
-    if total <= 0 or len(residuals) <= 2 * lags:
+    if total <= len(residuals) * _ROUNDING**2 or len(residuals) <= 2 * lags:
         return 1.0
     # Removing a fitted mean makes neighbours look less alike by about 1/n.
     alike = [float(np.sum(residuals[k:] * residuals[:-k])) / total + 1 / len(residuals) for k in range(1, lags + 1)]

@@ -1,7 +1,8 @@
 """CUSUM of transformed counts: small rises that last add up until they cross the decision limit.
 
 C(t) = max(0, C(t-1) + z(t) - k), alarm when C(t) >= h, where z makes the count roughly standard normal. Rossi, Lampugnani &
-Marchi 1999, Statistics in Medicine 18:2111 (rossi); Anscombe 1953, and its negative binomial kind (Hilbe 1994).
+Marchi 1999, Statistics in Medicine 18:2111 (rossi); Anscombe 1953, and its negative binomial kind (Hilbe 1994). anscombe2nd is
+an expansion for means of an event or more: where next to nothing is expected (below 0.0024) its correction alone is an alarm.
 `r_compat` repeats algo.cusum of R's surveillance 1.20.3: no restart after an alarm, so that one outbreak keeps the chart on;
 bounds by its closed forms (that of anscombe2nd has the wrong sign of a power, that of anscombeNegBin is not a count); the
 hypergeometric function of anscombeNegBin from a table in steps of 0.01, without an answer beyond alpha * count = 100.

@@ -105,7 +105,7 @@ def ears(counts: Floats, settings: EarsSettings) -> EarsBounds:
 
 
 def _part(c2: Floats) -> Floats:
-    return np.asarray(np.where(np.isnan(c2), np.nan, np.maximum(c2 - 1, 0)))
+    return np.asarray(np.maximum(c2 - 1, 0))
 
 
 def _baseline(counts: Floats, length: int, gap: int) -> tuple[Floats, Floats]:

@@ -83,14 +83,13 @@ def recurrence_anywhere(chance: Floats) -> Floats:
     number of such events a day is the sum of the chances that are not larger: no bound, the number itself, because an
     event either happens in a cell or does not. (A Bonferroni bound counts every cell at the level of the rarest.)
     """
-    flat = np.where(np.isnan(chance), np.inf, chance).ravel()
-    order = np.argsort(flat, kind="stable")
+    flat = chance.ravel()
+    order = np.argsort(flat, kind="stable")  # NaN last
     ranked = flat[order]
-    running = np.cumsum(np.where(np.isinf(ranked), 0.0, ranked))
     last = np.searchsorted(ranked, ranked, side="right") - 1  # cells of one chance stand or fall together
     out = np.empty(len(flat))
-    out[order] = 1 / np.maximum(running[last], 1e-12)
-    return np.where(np.isnan(chance), np.nan, out.reshape(chance.shape))
+    out[order] = 1 / np.maximum(np.cumsum(ranked)[last], 1e-12)
+    return out.reshape(chance.shape)
 
 
 def within_allowance(chance: Floats, per_day: float) -> Bools:
