@@ -25,7 +25,7 @@ from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
-from earlywarning.core.intake import Intake, Outcome, came_late, conflicts, ledger_columns, take_in, tally
+from earlywarning.core.intake import Intake, Outcome, came_late, conflicts, last_taken, ledger_columns, take_in, tally
 from earlywarning.core.judged import Touched
 from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
@@ -59,9 +59,9 @@ class Engine:
         self.book = AlertBook(self.scope, register.municipality, (register.codes, tree.codes))
         self.today: int | None = None
         self.clock_hour = 0
-        self._dirty_days: set[int] = set()
-        self._finished: dict[str, Alert] = {}
+        self._dirty_days, self._finished = set[int](), dict[str, Alert]()
         self._behind = False  # history has come that is not counted yet
+        self._last_event: tuple[int, int] | None = None
         left_out = LeftOut((register.codes, tree.codes))
         self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, model, left_out=left_out)
 
@@ -116,6 +116,7 @@ class Engine:
         columns = ledger_columns(batch, arrived, [self.number_of_source(name) for name in batch.sources])
         took = take_in(self.ledger, batch.key, columns, arrived)
         rejections += conflicts(batch, took.said, events)
+        self._last_event = last_taken(batch, took.said) or self._last_event
         self._dirty_days.update(self.tallies.stand_on(took.added))
         self._dirty_days.update(self.tallies.days_of(took.removed))
         if history:
@@ -350,6 +351,7 @@ class Engine:
             clock_day=self.today if self.today is not None else 0,
             clock_hour=self.clock_hour,
             notes=[data_note(n, self.register.municipality, self.codes) for n in noted],
+            last_event=self._last_event,
         )
 
     # ---- the group's answers --------------------------------------------------------------------------------------

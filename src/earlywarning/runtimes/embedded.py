@@ -16,7 +16,7 @@ from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import AlertChange
 from earlywarning.core.alerts import followed, last_noted
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import LocalCalendar, day_number
+from earlywarning.core.calendar import LocalCalendar, day_number, instant_of
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
@@ -90,7 +90,10 @@ class Service:
             today = service.engine.today
             service._steady = SteadyClock(in_doubt=today is not None and service.calendar.day_at(now) - today > _DAYS_OFF)
             service._steady.believed(datetime.now(UTC), running())  # a jump is one from here on
-            SettingsVersions(store, settings.municipality.code).add(settings.version, settings.text, now)
+            versions = SettingsVersions(store, settings.municipality.code)
+            last = versions.newest()
+            if versions.add(settings.version, settings.text, now) != (last and last.number):
+                service.advance(instant_of(service.engine.clock_hour))  # keep what they change about alerts
         except BaseException:
             store.close()
             raise
@@ -286,7 +289,7 @@ class Service:
             self.settings = settings
             self._delivery.configure(settings.channels)
             number = SettingsVersions(self.store, settings.municipality.code).add(settings.version, settings.text, now, decision)
-            self._show_standing()
+            self.advance(instant_of(self.engine.clock_hour))  # keep what they change about alerts
         self.metrics.settings_refused.set(0)
         log.info("settings in force", version=settings.version)
         return number
