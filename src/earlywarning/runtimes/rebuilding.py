@@ -21,7 +21,7 @@ from earlywarning.core.pages import decode_page, join_pages
 from earlywarning.core.reenacting import Happening, Reenacted, heard, reenact_events, reenact_pages
 from earlywarning.runtimes.archive import BackupError
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings, make_engine
-from earlywarning.runtimes.comparable import Kept, first_day_alike, followed_spans, kept_by_retention
+from earlywarning.runtimes.comparable import Kept, counts_that_differ, first_day_alike, followed_spans, kept_by_retention
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.supplied import Supplied
 from earlywarning.settings import Settings, SettingsError, parse_settings
@@ -87,12 +87,13 @@ def rebuild(
         if judged_from is None and kept is None:
             notes.append(f"judged from {begin}, the day of the first alert; what came before was taken as known then")
     rebuilt = made.pages()
+    miscounted: list[str] = []
     if kept is not None:
         rebuilt = {day: page for day, page in rebuilt.items() if day >= day_number(kept.pages_from)}
         made.alerts = {name: a for name, a in made.alerts.items() if name in alerts or not kept.gone(a)}
         if not files:
-            alerts = _since_alike(store, settings, begin, last, alerts, made, kept, notes)
-    differences = [*_pages(pages, rebuilt), *_clock(clock, made)]
+            alerts, miscounted = _since_alike(store, settings, begin, last, alerts, made, kept, notes)
+    differences = [*_pages(pages, rebuilt), *_clock(clock, made), *miscounted]
     exact, by_order, told = _alerts(alerts, made, store, notes, ordered=ordered)
     changes, changed = _history(alerts, made, store, ordered=ordered)
     differences += told + changed
@@ -126,29 +127,30 @@ def _begin(
 def _since_alike(
     store: Store, settings: Settings, begin: date, last: date, alerts: dict[str, Alert], made: Reenacted, kept: Kept,
     notes: list[str],
-) -> dict[str, Alert]:  # fmt: skip
-    """The stored alerts that can be compared, those of a rebuild that begins in the middle kept to the same days."""
+) -> tuple[dict[str, Alert], list[str]]:  # fmt: skip
+    """The stored alerts that can be compared to the last digit, those of the rebuild kept to the same days; and what of the earlier
+    ones is counted otherwise."""
     steps: dict[str, list[AlertChange]] = {}
     for change in made.history:
         steps.setdefault(change.alert.alert_id, []).append(change)
-    settle = settings.alerts.settle_after_days
-    # Drift, mixtures, first occurrences and the like look further back than the windows of counts; they cover nothing of these.
-    long = sum(a.tendency not in SCANNED for a in alerts.values() if a.opened_on >= begin)
-    alerts = {name: a for name, a in alerts.items() if a.tendency in SCANNED}
-    made.alerts = {name: a for name, a in made.alerts.items() if a.tendency in SCANNED}
-    if long:
-        notes.append(f"{long} alerts about tendencies that look further back were not compared")
-    stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
-    since = first_day_alike(begin, last, stored, followed_spans(made.alerts.values(), steps, last, settle))
-    if since is None:
-        notes.append(
-            f"{kept.said}; from {begin} on there is no day from which alerts can be compared. With --events FILE all can be"
-        )
-        made.alerts = {}
-        return {}
-    notes.append(f"{kept.said}, on which judgements before {begin} rest: alerts are compared from {since} on")
-    made.alerts = {name: a for name, a in made.alerts.items() if a.opened_on >= since}
-    return {name: a for name, a in alerts.items() if a.opened_on >= since}
+    settle, since = settings.alerts.settle_after_days, None
+    if kept.rests_from is not None:
+        stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
+        rebuilt = followed_spans(made.alerts.values(), steps, last, settle)
+        since = first_day_alike(max(begin, kept.rests_from), last, stored, rebuilt)
+    told, earlier = [], 0
+    for name in sorted(alerts.keys() & made.alerts.keys()):
+        one = alerts[name]
+        if begin <= one.opened_on and (since is None or one.opened_on < since):
+            earlier += 1
+            told += [f"alert {name}: {line}" for line in counts_that_differ(one, made.alerts[name])]
+    whole = "no alert can be compared as a whole" if since is None else f"alerts opened from {since} on are compared as a whole"
+    notes.append(
+        f"{kept.said}, and with them how late events came and how rare they were; {whole}, of {earlier} others, opened from "
+        f"{begin} on, the counts"
+    )
+    made.alerts = {name: a for name, a in made.alerts.items() if since is not None and a.opened_on >= since}
+    return {name: a for name, a in alerts.items() if since is not None and a.opened_on >= since}, _few(told)
 
 
 def _given(verdict: Verdict) -> int:
