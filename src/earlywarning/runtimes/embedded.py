@@ -14,7 +14,7 @@ import structlog
 
 from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import AlertChange
-from earlywarning.core.alerts import followed, last_noted
+from earlywarning.core.alerts import last_noted
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.calendar import LocalCalendar, day_number, instant_of
 from earlywarning.core.casework import Answer, Casework
@@ -29,6 +29,7 @@ from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.following import still_followed
 from earlywarning.runtimes.forgetting import Forgetting, daily, refuse_forgotten
 from earlywarning.runtimes.keeping import Keeping, show
 from earlywarning.runtimes.learned import answered
@@ -139,13 +140,12 @@ class Service:
             return
         clock_day, clock_hour = state
         kept = self.store.alerts(municipality=municipality, states=("open", "withdrawn"))
-        alerts = [a for a in kept if followed(a, clock_day, engine.settings.alerts)]
+        alerts = still_followed(self.store, kept, clock_day, engine.settings.alerts, self.settings.folder)
         noted = {a.alert_id: last_noted(self.store.history(a.alert_id)) for a in alerts}
-        pages = [page for _, page in self.store.pages(municipality)]
-        opened = [day_number(day) for day in self.store.opening_days(municipality)]
+        pages, opened = [page for _, page in self.store.pages(municipality)], self.store.opening_days(municipality)
         verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
         try:
-            engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+            engine.restore(pages, alerts, noted, clock_day, clock_hour, [day_number(day) for day in opened], verdicts)
         except PageError as error:
             raise StoreError(str(error)) from error
         refuse_forgotten(engine, self.store)

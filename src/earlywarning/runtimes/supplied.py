@@ -65,16 +65,17 @@ class Supplied:
         """The events in the order in which they came, each with the day on which it did. Raises FileProblem."""
         if self._order is None:
             begin = 0
-            for part in self._parts():
-                its = np.flatnonzero(~self._refused[begin : begin + len(part)]).tolist()
-                yield Came([part[i] for i in its], self._days[begin : begin + len(part)][its].tolist())
-                begin += len(part)
+            for events in self._parts():
+                stop = begin + len(events)
+                taken = np.flatnonzero(~self._refused[begin:stop])
+                yield Came([events[i] for i in taken.tolist()], self._days[begin:stop][taken].tolist())
+                begin = stop
             return
-        events = [event for part in self._parts() for event in part]
+        every = [event for events in self._parts() for event in events]
         order = self._order[~self._refused[self._order]]
         for begin in range(0, len(order), _AT_ONCE):
-            its = order[begin : begin + _AT_ONCE]
-            yield Came([events[i] for i in its.tolist()], self._days[its].tolist())
+            part = order[begin : begin + _AT_ONCE]
+            yield Came([every[i] for i in part.tolist()], self._days[part].tolist())
 
     # ---- reading --------------------------------------------------------------------------------------------------
 

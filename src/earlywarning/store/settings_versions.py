@@ -54,8 +54,8 @@ class SettingsVersions:
             e = t.engine_state.c
             clock = c.execute(sa.select(e.clock_day, e.clock_hour).where(e.municipality == self._own)).first()
             if clock is not None:
-                said = sa.select(t.source_state.c.body).where(t.source_state.c.name == last_event(self._own))
-                place = f"{clock[0]} {clock[1]} {c.execute(said).scalar() or ''}".rstrip()
+                before = sa.select(t.source_state.c.body).where(t.source_state.c.name == last_event(self._own))
+                place = f"{clock[0]} {clock[1]} {c.execute(before).scalar() or ''}".rstrip()
                 self._store.upsert(c, t.source_state, [{"name": settings_clock(number), "body": place}])
             if decision is not None and draft_id is not None:
                 Drafts(self._store, self._own).settle(c, draft_id, decision.revision, number, actor, at)
