@@ -196,6 +196,15 @@ def test_what_came_after_the_clock_had_closed_its_day_is_rebuilt_on_the_day_on_w
     assert any(note.startswith("7 events came on a later day than they were recorded on") for note in found.notes)
 
 
+def test_a_revision_that_came_late_and_was_replaced_at_once_leaves_no_row_in_a_rebuild_either(tmp_path: Path) -> None:
+    town = Town(tmp_path, 5)
+    first = event("x", BEGIN + timedelta(days=FIRST))
+    town.send([event("before", BEGIN + timedelta(days=FIRST))])
+    town.service.advance(first.recorded_at + timedelta(days=1))
+    town.send([first], [again(first, revision=2, area="A3", recorded_at=first.recorded_at + timedelta(minutes=5))])
+    assert town.compared().differences == []
+
+
 def test_an_event_that_was_refused_and_taken_later_is_rebuilt_where_it_was_taken(tmp_path: Path) -> None:
     town = Town(tmp_path, 6)
     early, never, *burst = surge(FIRST, 9)

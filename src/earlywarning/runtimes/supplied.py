@@ -28,8 +28,10 @@ _AT_ONCE = 5_000  # events of a batch, where they are put in another order than 
 
 
 class _Read(NamedTuple):
-    """All events of the files, one after the other: a mark of each event's id and revision, its second of recording, its file."""
+    """All events of the files, one after the other: key and revision, one number for both, second of recording, file."""
 
+    key: Marks
+    revision: Ints
     mark: Marks
     recorded: Ints
     file: Ints
@@ -48,7 +50,7 @@ class Supplied:
         self.notes: list[str] = []
         read = self._read_through()
         self._marks = np.unique(read.mark)
-        self._days = _came_on(read.mark, rows)
+        self._days = _came_on(read, rows)
         self._refused = (self._days < 0) & np.isin(
             read.mark, np.array([m for one in letters for m in _marks_of(one)], dtype=np.uint64)
         )
@@ -90,14 +92,18 @@ class Supplied:
             yield supply.decoded.events
 
     def _read_through(self) -> _Read:
-        mark, recorded, file = ([np.empty(0, dtype=np.int64)] for _ in range(3))
+        key, revision, recorded, file = ([np.empty(0, dtype=np.int64)] for _ in range(4))
         for number, path in enumerate(self._files):
             for events in self._parts_of(path):
-                keys = np.frombuffer(b"".join([digest(e.source, e.event_id) for e in events]), dtype="<u8")
-                mark.append(_mark(keys, np.array([e.revision for e in events], dtype=np.uint64)).view(np.int64))
+                keys = b"".join([digest(e.source, e.event_id) for e in events])
+                key.append(np.frombuffer(keys, dtype="<u8").view(np.int64))
+                revision.append(np.array([e.revision for e in events], dtype=np.int64))
                 recorded.append(np.array([int(e.recorded_at.timestamp()) for e in events], dtype=np.int64))
                 file.append(np.full(len(events), number))
-        return _Read(np.concatenate(mark).view(np.uint64), np.concatenate(recorded), np.concatenate(file))
+        keys_of, revisions = np.concatenate(key).view(np.uint64), np.concatenate(revision)
+        return _Read(
+            keys_of, revisions, _mark(keys_of, revisions.astype(np.uint64)), np.concatenate(recorded), np.concatenate(file)
+        )
 
     # ---- order ----------------------------------------------------------------------------------------------------
 
@@ -141,18 +147,25 @@ def _mark(key: int | Marks, revision: int | Marks) -> Marks:
         return np.asarray(np.asarray(key, np.uint64) ^ (np.asarray(revision, np.uint64) * np.uint64(0x9E3779B97F4A7C15)), np.uint64)
 
 
-def _came_on(mark: Marks, rows: Rows) -> Ints:
+def _came_on(read: _Read, rows: Rows) -> Ints:
     """The local day on which the store says that each event came; -1 where it says nothing, and for repeats."""
-    held = _mark(rows.columns["key"].astype(np.uint64), rows.columns["revision"].astype(np.uint64))
-    order = np.argsort(held)
-    held, arrived = held[order], rows.columns["arrived"].astype(np.int64)[order]
-    days = np.full(len(mark), -1, dtype=np.int64)
-    if len(held) and len(mark):
-        at = np.minimum(np.searchsorted(held, mark), len(held) - 1)
-        days = np.where(held[at] == mark, arrived[at], -1)
-        first = np.zeros(len(mark), dtype=bool)
-        first[np.unique(mark, return_index=True)[1]] = True
-        days[~first] = -1
+    days = np.full(len(read.mark), -1, dtype=np.int64)
+    columns = {name: rows.columns[name] for name in ("key", "revision", "arrived")}
+    order = np.lexsort((columns["revision"], columns["key"]))
+    key, revision, arrived = (columns[name][order] for name in ("key", "revision", "arrived"))
+    marks, first = np.unique(read.mark, return_index=True)
+    held = _mark(key.astype(np.uint64), revision.astype(np.uint64))
+    at = np.minimum(np.searchsorted(marks, held), max(len(marks) - 1, 0))
+    there = marks[at] == held if len(marks) else np.zeros(len(held), dtype=bool)
+    days[first[at[there]]] = arrived[there]
+    # A revision that was replaced on the day it came has left no row; it came on the day of the next one that has.
+    place = np.where(there, first[at], -1) if len(marks) else np.empty(0, dtype=np.int64)
+    low, high = (np.searchsorted(key, read.key[first], side=side) for side in ("left", "right"))
+    for i in np.flatnonzero((days[first] < 0) & (high > low)).tolist():
+        event = int(first[i])
+        after = int(low[i] + np.searchsorted(revision[low[i] : high[i]], read.revision[event], side="right"))
+        if after < high[i] and place[after] > event:
+            days[event] = arrived[after]
     return days
 
 
