@@ -11,6 +11,7 @@ import pytest
 
 from earlywarning.core.alerts import SCANNED
 from earlywarning.core.calendar import day_number
+from earlywarning.core.casework import Casework
 from earlywarning.core.settings_draft import Draft
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.archive import BackupError
@@ -30,23 +31,28 @@ from tests.web.conftest import write_town
 DAYS = 1000  # of history
 TURN = datetime(2025, 6, 19, 22, tzinfo=UTC)  # a local midnight: from then on the service judged
 FIRST = date(2025, 6, 20)
+SURGE = date(2025, 8, 15)  # and the next days: one of those that are told of before the last events went
+END = datetime(2025, 9, 29, tzinfo=UTC)
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A town that has kept 30 months: alerts of before and after the day from which on it can be judged anew."""
+    """A town that keeps 30 months, where events come late: alerts of before and after the day on which the last of them went."""
     folder = tmp_path_factory.mktemp("forgetful")
     write_town(folder)
     file = folder / "earlywarning.toml"
-    file.write_text(file.read_text() + "[retention]\nevents_months = 30\n")
+    file.write_text(file.read_text() + "[retention]\nevents_months = 30\n[budget]\nsevere_harm = 5.0\nsevere_rare_days = 10.0\n")
     service = Service.open(load_settings(file))
-    events = merged(history(6, days=DAYS, rate=0.04), surge(905), surge(960, area="A4", category="C2"), surge(985, area="A1"))
+    surges = surge(905), surge(960, area="A4", category="C2"), surge(985, area="A1"), surge(993, area="A5")
+    events = [e for e in merged(history(7, days=DAYS, rate=0.06, lag_days=1.0), *surges) if e.recorded_at < END]
     (folder / "events.jsonl").write_bytes(b"\n".join(msgspec.json.encode(e) for e in events))
     past = [e for e in events if e.recorded_at < TURN]
     service.take([supply(past)], NOW, history=True)
-    service.take([supply(events[len(past) :])], NOW)
-    service.forget(NOW)
+    live = events[len(past) :]
+    for begin in range(0, len(live), 60):
+        service.take([supply(live[begin : begin + 60])], NOW)
+        service.forget(NOW)
     service.stop()
     return load_settings(file)
 
@@ -56,8 +62,19 @@ def told(found: Verified) -> tuple[list[str], list[str]]:
     return found.compared.differences, found.compared.notes
 
 
-def test_a_store_that_has_forgotten_is_well_and_says_from_where_on_it_was_compared(forgetful: Settings, tmp_path: Path) -> None:
-    found = verify_store(forgetful, Wanted())
+def since_when(notes: list[str]) -> date:
+    """The day from which on alerts were compared as a whole."""
+    return next(date.fromisoformat(m[1]) for n in notes if (m := re.search(r"alerts opened from (\S+) on are compared", n)))
+
+
+@pytest.fixture(scope="module")
+def found(forgetful: Settings) -> Verified:
+    return verify_store(forgetful, Wanted())
+
+
+def test_a_store_that_has_forgotten_is_well_and_says_from_where_on_it_was_compared(
+    forgetful: Settings, found: Verified, tmp_path: Path
+) -> None:
     differences, notes = told(found)
     assert differences == []
     assert found.fine
@@ -67,10 +84,13 @@ def test_a_store_that_has_forgotten_is_well_and_says_from_where_on_it_was_compar
         assert run.events_before is not None
         assert min(day for day, _ in store.pages(CODE)) >= day_number(run.events_before)
     assert found.compared is not None
-    since = next(m for note in notes if (m := re.search(r"alerts are compared from (\S+) on", note)))
-    after = [a for a in alerts if str(a.opened_on) >= since.group(1) and a.tendency in SCANNED]
+    since = since_when(notes)
+    after = [a for a in alerts if a.opened_on >= since]
+    assert run.events_gone_on is not None
+    assert since > run.events_gone_on
     assert found.compared.exact + found.compared.by_order == len(after) >= 2
-    assert len(alerts) > len(after)  # those of before cannot be remade, and are no difference
+    assert len(alerts) > len(after)  # those of before rested on more than is kept, and are no difference
+    assert {a.tendency in SCANNED for a in after} == {True, False}, "also those that look further back"
     back_up(forgetful, tmp_path / "backup.zip")
     assert verify_backup(tmp_path / "backup.zip", Wanted()).fine
 
@@ -87,20 +107,55 @@ def test_a_day_that_rests_on_forgotten_events_is_not_judged_anew(forgetful: Sett
         verify_store(forgetful, Wanted(judged_from=FIRST))
 
 
-def test_an_altered_figure_is_found_also_in_a_store_that_has_forgotten(forgetful: Settings, tmp_path: Path) -> None:
-    with Store.open(forgetful.store_url) as store:
-        alert = max((a for a in store.alerts() if a.tendency in SCANNED), key=lambda a: a.opened_on)
-    forged = msgspec.structs.replace(alert, observed=alert.observed + 1)
-    copy = tmp_path / "store.db"
-    with closing(sqlite3.connect(forgetful.store_url.removeprefix("sqlite:///"))) as here, closing(sqlite3.connect(copy)) as there:
+@pytest.fixture
+def copy(forgetful: Settings, tmp_path: Path) -> Settings:
+    """Settings of a copy of its store."""
+    file = tmp_path / "store.db"
+    with closing(sqlite3.connect(forgetful.store_url.removeprefix("sqlite:///"))) as here, closing(sqlite3.connect(file)) as there:
         here.backup(there)
+    return msgspec.structs.replace(forgetful, store=msgspec.structs.replace(forgetful.store, url=f"sqlite:///{file}"))
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_altered_figure_is_found_also_in_a_store_that_has_forgotten(
+    forgetful: Settings, found: Verified, copy: Settings, late: bool
+) -> None:
+    """Of an alert that is compared as a whole, and of an earlier one, of which only the counts are."""
+    since = since_when(told(found)[1])
+    with Store.open(forgetful.store_url) as store:
+        alerts = [a for a in store.alerts() if a.signals[0].role == "peak" and a.tendency in SCANNED]
+        between = [a for a in alerts if a.opened_on >= since] if late else [a for a in alerts if SURGE <= a.opened_on < since]
+        alert = min(between, key=lambda a: a.opened_on)
+    forged = msgspec.structs.replace(alert, observed=alert.observed + 1)
+    with closing(sqlite3.connect(copy.store_url.removeprefix("sqlite:///"))) as c, c:
         body = msgspec.json.encode(forged).decode()
-        there.execute("update alerts set observed = ?, body = ? where alert_id = ?", (forged.observed, body, alert.alert_id))
-        there.commit()
-    found = verify_store(
-        msgspec.structs.replace(forgetful, store=msgspec.structs.replace(forgetful.store, url=f"sqlite:///{copy}")), Wanted()
-    )
-    assert any(alert.alert_id in line for line in told(found)[0])
+        c.execute("update alerts set observed = ?, body = ? where alert_id = ?", (forged.observed, body, alert.alert_id))
+    (line,) = told(verify_store(copy, Wanted()))[0]
+    assert f"alert {alert.alert_id}: observed {forged.observed} is stored" in line
+
+
+def test_an_alert_that_was_taken_away_is_found_also_in_a_store_that_has_forgotten(
+    forgetful: Settings, found: Verified, copy: Settings
+) -> None:
+    since = since_when(told(found)[1])
+    with Store.open(forgetful.store_url) as store:
+        gone = min((a for a in store.alerts() if a.opened_on >= since), key=lambda a: a.opened_on).alert_id
+    with closing(sqlite3.connect(copy.store_url.removeprefix("sqlite:///"))) as c, c:
+        for table in ("alerts", "alert_history", "casework"):
+            c.execute(f"delete from {table} where alert_id = ?", (gone,))  # noqa: S608
+    assert f"alert {gone} is rebuilt, but not stored" in told(verify_store(copy, Wanted()))[0]
+
+
+@pytest.mark.parametrize(("into", "fine"), [(f"{CODE}-190801-0123abcd", True), (f"{CODE}-250801-0123abcd", False)])
+def test_a_case_names_the_alert_it_was_merged_into_or_one_that_retention_may_have_taken(
+    copy: Settings, into: str, fine: bool
+) -> None:
+    with closing(sqlite3.connect(copy.store_url.removeprefix("sqlite:///"))) as c, c:
+        alert_id, body = c.execute("select alert_id, body from casework limit 1").fetchone()
+        case = msgspec.structs.replace(msgspec.json.decode(body, type=Casework), merged_into=into)
+        c.execute("update casework set body = ? where alert_id = ?", (msgspec.json.encode(case).decode(), alert_id))
+    found = {c.what: c for c in verify_store(copy).checks}["casework"]
+    assert ([p for p in found.problems if "was merged into an alert that is not there" in p] == []) == fine
 
 
 def test_entries_that_retention_cut_are_no_gap_and_others_are(tmp_path: Path) -> None:

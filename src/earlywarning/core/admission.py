@@ -61,6 +61,11 @@ class EventBatch(NamedTuple):
     sources: tuple[str, ...]
 
 
+def digest(source: str, event_id: str) -> bytes:
+    """By which an event is known again: 8 bytes of its supplier and id, the lowest first."""
+    return blake2b(f"{source}\x1f{event_id}".encode(), digest_size=8).digest()
+
+
 class _Refusals:
     """Collects the first reason for which each event of a batch is refused."""
 
@@ -131,12 +136,7 @@ def admit(
     kind = np.array([0 if type(e) is Incident else 1 for e in events], dtype=np.int8)
     # An event is known again by a 64-bit digest of supplier and id. Two of ten million share one with a probability of
     # about 3 in a million; they would then meet as two contents of one revision, which is refused and kept, never dropped.
-    keys = b"".join(
-        [
-            blake2b(f"{source}\x1f{e.event_id}".encode(), digest_size=8).digest()
-            for source, e in zip(source_names, events, strict=True)
-        ]
-    )
+    keys = b"".join([digest(source, e.event_id) for source, e in zip(source_names, events, strict=True)])
 
     batch = EventBatch(
         position=np.arange(n),

@@ -16,7 +16,7 @@ import msgspec
 from earlywarning.core.alert_record import Alert, AlertChange, Change, Reason, Role, Signal, State, Tendency, Uncertainty
 from earlywarning.core.calendar import date_of, day_number, instant_of
 from earlywarning.core.detectors.status import status_number, status_text
-from earlywarning.core.judged import Judged, settled
+from earlywarning.core.judged import Floats, Judged, settled
 from earlywarning.core.judged import Reason as Why
 from earlywarning.core.scope import Block, Scope
 from earlywarning.core.watch import NEARLY, Watch
@@ -137,14 +137,30 @@ class AlertBook:
         counts = watch.counts() if watch.ready else None
         for case in self.cases.values():
             before = (case.today, case.fallen)
-            if not case.opening.tendency:
-                judged = watch.judge(case.block, counts)
-                case.today = [j for j in judged if j.score >= 0 and j.observed >= watch.settings.min_count]
-            if case.peak is not None and case.peak.last_day >= oldest_open and case.opening.tendency not in OF_WEEKS:
-                case.fallen = watch.count(case.peak.block, case.peak.last_day, case.peak.window) <= case.peak.upper_bound
+            case.today, case.fallen = self._now(case, watch, counts, oldest_open)
             if (case.today, case.fallen) != before:
                 case.dirty, case.updated_day = True, today
             self._follow_state(case, today, settings, watch)
+
+    def _now(self, case: Case, watch: Watch, counts: Floats | None, oldest_open: int) -> tuple[list[Judged], bool]:
+        """What of a case is beyond its threshold today, and whether corrections took its peak away, by the counts as they are."""
+        today, fallen = case.today, case.fallen
+        if not case.opening.tendency:
+            judged = watch.judge(case.block, counts)
+            today = [j for j in judged if j.score >= 0 and j.observed >= watch.settings.min_count]
+        if case.peak is not None and case.peak.last_day >= oldest_open and case.opening.tendency not in OF_WEEKS:
+            fallen = watch.count(case.peak.block, case.peak.last_day, case.peak.window) <= case.peak.upper_bound
+        return today, fallen
+
+    def comes_back(self, watch: Watch, oldest_open: int) -> bool:
+        """Whether the counts as they are now bring an alert back that was withdrawn."""
+        withdrawn = [case for case in self.cases.values() if case.state == "withdrawn"]
+        counts = watch.counts() if withdrawn and watch.ready else None
+        for case in withdrawn:
+            today, fallen = self._now(case, watch, counts, oldest_open)
+            if today or (case.peak is not None and not fallen):
+                return True
+        return False
 
     def _follow_state(self, case: Case, today: int, settings: AlertSettings, watch: Watch) -> None:
         if case.state == "open" and not case.standing:

@@ -55,7 +55,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch changed. pages: local day (since 1970-01-01) to page; page_events: how many rows each holds."""
+    """What a batch changed. pages: local day (since 1970-01-01) to page; page_events: how many rows each holds.
+
+    last_event: key and revision of the last event that changed anything; None where none has since the engine was made.
+    """
 
     municipality: str
     pages: dict[int, bytes]
@@ -65,3 +68,4 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     clock_day: int
     clock_hour: int
     notes: list[DataNote] = []
+    last_event: tuple[int, int] | None = None

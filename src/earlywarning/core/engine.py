@@ -25,13 +25,13 @@ from earlywarning.core.detectors.pattern import Scorer
 from earlywarning.core.detectors.scan import Blocks
 from earlywarning.core.events import AnyEvent, Rejection
 from earlywarning.core.explain import explain, uncertainties
-from earlywarning.core.intake import Intake, Outcome, came_late, conflicts, ledger_columns, take_in, tally
+from earlywarning.core.intake import Intake, Outcome, came_late, conflicts, last_taken, ledger_columns, take_in, tally
 from earlywarning.core.judged import Touched
 from earlywarning.core.known_causes import LeftOut
 from earlywarning.core.ledger import Ledger
 from earlywarning.core.pages import encode_page, ledger_rows
 from earlywarning.core.scope import Scope
-from earlywarning.core.steps import Steps
+from earlywarning.core.steps import Steps, first_moment
 from earlywarning.core.tallies import EngineSettings, Entries, Tallies
 from earlywarning.core.watch import DayKinds, Watch
 
@@ -59,9 +59,9 @@ class Engine:
         self.book = AlertBook(self.scope, register.municipality, (register.codes, tree.codes))
         self.today: int | None = None
         self.clock_hour = 0
-        self._dirty_days: set[int] = set()
-        self._finished: dict[str, Alert] = {}
+        self._dirty_days, self._finished = set[int](), dict[str, Alert]()
         self._behind = False  # history has come that is not counted yet
+        self._last_event: tuple[int, int] | None = None
         left_out = LeftOut((register.codes, tree.codes))
         self.tallies = Tallies(self.scope, self.ledger, calendar, settings, day_kinds, model, left_out=left_out)
 
@@ -116,6 +116,7 @@ class Engine:
         columns = ledger_columns(batch, arrived, [self.number_of_source(name) for name in batch.sources])
         took = take_in(self.ledger, batch.key, columns, arrived)
         rejections += conflicts(batch, took.said, events)
+        self._last_event = last_taken(batch, took.said) or self._last_event
         self._dirty_days.update(self.tallies.stand_on(took.added))
         self._dirty_days.update(self.tallies.days_of(took.removed))
         if history:
@@ -207,23 +208,34 @@ class Engine:
                 self._judge(entries, batch.recorded)
 
     def _judge(self, entries: Entries, recorded: Ints) -> None:
-        """Count entries of one day, open the alerts that they raise at the event that raises them, follow the others."""
-        index, series = self.space.expand(entries.kind, entries.area, entries.category)
-        order = np.argsort(entries.position[index], kind="stable")
-        steps = Steps(entries.position[index][order], series[order], entries.day[index][order], entries.units[index][order])
-        self.cube.add(steps.series, steps.day, steps.units)
-        if self.watch.ready and self._reaches_today(steps):
-            kinds, categories = np.unique(np.stack([entries.kind, entries.category]), axis=1)
-            touched = Touched(np.unique(entries.area), kinds, categories)
-            if self._ever_beyond(steps.taken(), touched):
-                self.cube.add(steps.series, steps.day, -steps.units)
-                self._step(steps, touched, recorded)
-        self._hear(entries, recorded)
-        self._follow()
-        moved = set(np.unique(series).tolist())
+        """Count entries of one day; what they do to alerts happens at the event that brings it about, however they were cut."""
+        steps = Steps.of(entries, self.space)
+        runs, scanned = self._runs(steps)
+        for begin, stop in runs:
+            self._step(steps, begin, stop, recorded, scanned)
+        moved = set(np.unique(steps.series).tolist())
         for case in self.book.cases.values():
             # Facts about the leading block change with any event in it, also with one outside today's windows.
             case.dirty = case.dirty or not moved.isdisjoint(self.scope.series(case.lead.block).tolist())
+
+    def _runs(self, steps: Steps) -> tuple[list[tuple[int, int]], bool]:
+        """The runs of events that can be taken at once, and whether any block could be beyond its threshold meanwhile.
+
+        Within one counts only rise, or what is taken away makes no difference to any alert.
+        """
+        less = steps.less()
+        if not less.any():
+            return [(0, len(steps))], True
+        scanned = False
+        if (touched := self._touched(steps, 0, len(steps))) is not None:
+            self.cube.add(steps.series[~less], steps.day[~less], steps.units[~less])
+            scanned = self._beyond(touched) is not None
+            self.cube.add(steps.series[~less], steps.day[~less], -steps.units[~less])
+        followed = {s for c in self.book.cases.values() for b in {c.block, c.lead.block} for s in self.scope.series(b).tolist()}
+        its = steps.entries
+        alone = scanned or not followed.isdisjoint(np.unique(steps.series[less]).tolist())
+        alone = alone or bool(self.tallies.tendencies.speaks(its.kind, its.area, its.category).any())
+        return list(steps.runs()) if alone else [(0, len(steps))], scanned
 
     def _hear(self, entries: Entries, recorded: Ints) -> None:
         """Open an alert for each event that says something by itself: severe and rare, or the first of its sort."""
@@ -250,52 +262,35 @@ class Engine:
             if not self.book.heard(said.tendency, said.block, self.today):
                 self.book.open(said, self.today, hour, self.settings.alerts, self.watch)
 
-    def _reaches_today(self, steps: Steps) -> bool:
-        """Whether any of it lies in a window that ends today."""
+    def _touched(self, steps: Steps, begin: int, stop: int) -> Touched | None:
+        """What some events touch that lies in a window that ends today; None when that is nothing, or nothing is judged."""
         assert self.today is not None  # noqa: S101  # started
-        return bool((steps.day > self.today - max(self.settings.watch.windows)).any())
+        return steps.touched(begin, stop, self.today - max(self.settings.watch.windows) + 1) if self.watch.ready else None
 
     def _beyond(self, touched: Touched | None) -> Blocks | None:
         """Blocks around what is touched beyond the threshold that no followed alert covers, the most unusual first."""
         blocks = self.book.covered()
         return self.watch.beyond(self.watch.cover(blocks) if blocks and self.watch.ready else None, touched)
 
-    def _ever_beyond(self, taken: Steps | None, touched: Touched) -> bool:
-        """Whether anything could have been beyond its threshold at some moment: with all that came, and nothing taken."""
-        if taken is None:
-            return self._beyond(touched) is not None
-        self.cube.add(taken.series, taken.day, -taken.units)
-        beyond = self._beyond(touched) is not None
-        self.cube.add(taken.series, taken.day, taken.units)
-        return beyond
+    def _step(self, steps: Steps, begin: int, stop: int, recorded: Ints, scanned: bool) -> None:
+        """Count a run of events as far as needed to open each alert, and to have one come back, at the event that does it."""
 
-    def _step(self, steps: Steps, touched: Touched, recorded: Ints) -> None:
-        """Count a batch event by event as far as needed to open each alert at the event that raises it.
+        def count(low: int, high: int, sign: int) -> None:
+            part = steps.part(low, high)
+            self.cube.add(steps.series[part], steps.day[part], sign * steps.units[part])
 
-        Where events only come, counts only rise: the event is found by halving. One that takes something away stands alone.
-        """
-        edges = steps.edges()
-        for begin, stop in steps.runs():
-            low = begin
-            while low < stop:
-                self._count(steps, edges, low, stop)
-                if self._beyond(touched) is None:
-                    break
-                known, high = low, stop  # beyond at high, not at known
-                self._count(steps, edges, low, stop, -1)
-                while high - known > 1:
-                    middle = (known + high) // 2
-                    self._count(steps, edges, low, middle)
-                    beyond = self._beyond(touched) is not None
-                    self._count(steps, edges, low, middle, -1)
-                    known, high = (known, middle) if beyond else (middle, high)
-                self._count(steps, edges, low, high)
-                self._open_alerts(int(recorded[int(steps.position[edges[high - 1]])]), touched)
-                low = high
+        def happens(low: int, high: int) -> bool:
+            touched = self._touched(steps, low, high) if scanned else None
+            return (touched is not None and self._beyond(touched) is not None) or self.book.comes_back(self.watch, self._reached)
 
-    def _count(self, steps: Steps, edges: Ints, begin: int, stop: int, sign: int = 1) -> None:
-        part = slice(int(edges[begin]), int(edges[stop]))
-        self.cube.add(steps.series[part], steps.day[part], sign * steps.units[part])
+        while begin < stop:
+            moment = first_moment(begin, stop, count, happens)
+            high = stop if moment is None else moment
+            if scanned and moment is not None and (touched := self._touched(steps, begin, high)) is not None:
+                self._open_alerts(int(recorded[int(steps.position[steps.edges[high] - 1])]), touched)
+            self._hear(steps.entries_of(begin, high), recorded)
+            self._follow()
+            begin = high
 
     def _open_alerts(self, hour: int, touched: Touched | None = None) -> None:
         """Open an alert for each signal that none covers, the most unusual first."""
@@ -304,9 +299,15 @@ class Engine:
             self.book.open(self.watch.signal(found, self.watch.leading(found)), self.today, hour, self.settings.alerts, self.watch)
             self.tallies.discoveries.append(self.today)
 
+    @property
+    def _reached(self) -> int:
+        """The first day that corrections still reach."""
+        assert self.today is not None  # noqa: S101  # started
+        return self.today - self.settings.watch.lateness
+
     def _follow(self) -> None:
         assert self.today is not None  # noqa: S101  # started
-        self.book.follow(self.watch, self.today, self.today - self.settings.watch.lateness, self.settings.alerts)
+        self.book.follow(self.watch, self.today, self._reached, self.settings.alerts)
 
     def _look_at_uncertainties(self) -> None:
         """What is uncertain about the alerts that changed today: known from closed days, so the same all day."""
@@ -350,6 +351,7 @@ class Engine:
             clock_day=self.today if self.today is not None else 0,
             clock_hour=self.clock_hour,
             notes=[data_note(n, self.register.municipality, self.codes) for n in noted],
+            last_event=self._last_event,
         )
 
     # ---- the group's answers --------------------------------------------------------------------------------------
@@ -395,3 +397,4 @@ class Engine:
         if self.today is not None:
             self._behind = False
             self.tallies.recount(self.today, settings)
+            self._follow()  # at once, as after a restart with them

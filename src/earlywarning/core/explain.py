@@ -96,7 +96,7 @@ def uncertainties(
     found: list[Uncertainty] = []
     if lead.missing >= NOTED_SHARE:
         found.append(Uncertainty("late-data", share=round(lead.missing, 3)))
-    for one in silent:
+    for one in sorted(silent, key=lambda s: sources[s.source]):  # whatever numbers an engine has given to them
         found.append(Uncertainty("silent-source", sources[one.source], 0.0, date_of(one.since), round(one.recurrence_days)))
     found += _artefacts(lead, watch, sources, quality)
     if watch.years_at(lead.last_day) < min(3, watch.settings.years):

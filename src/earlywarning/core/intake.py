@@ -97,6 +97,12 @@ def tally(batch: EventBatch, said: NDArray[np.str_]) -> dict[tuple[str, str, str
     return out
 
 
+def last_taken(batch: EventBatch, said: NDArray[np.str_]) -> tuple[int, int] | None:
+    """Key and revision of the last event of a batch that changed anything; None when none did."""
+    new = np.flatnonzero((said == "accepted") | (said == "replaced"))
+    return (int(batch.key[new[-1]]), int(batch.revision[new[-1]])) if len(new) else None
+
+
 def conflicts(batch: EventBatch, said: NDArray[np.str_], events: Sequence[AnyEvent]) -> list[Rejection]:
     """The rejections of events whose revision is held with other content."""
     return [

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earlywarning.core.admission import EventBatch
+from earlywarning.core.admission import EventBatch, digest
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.calendar import LocalCalendar, instant_of
 from earlywarning.core.casework import Verdict
@@ -27,11 +27,23 @@ _EVENT = ("key", "revision", "start", "end", "recorded", "area", "category", "so
 
 
 class Happening(NamedTuple):
-    """Something else than an event: on which local day, in which hour (since 1970), and what it does to the engine."""
+    """Something else than an event: on which local day, in which hour (since 1970), and what it does to the engine.
+
+    after: key and revision of the last event before it, where that is known; pages keep no order in which to find it.
+    """
 
     day: int
     hour: int
     happen: Callable[[Engine], None]
+    after: tuple[int, int] | None = None
+
+
+class Came(NamedTuple):
+    """Events in the order in which they came. days: the local day on which each did; -1 where that is not known, or was the day of
+    its recording."""
+
+    events: Sequence[AnyEvent]
+    days: Sequence[int]
 
 
 class Reenacted:
@@ -164,37 +176,55 @@ def _pages_of(engine: Engine, columns: Columns) -> list[bytes]:
 
 def reenact_events(
     engine: Engine,
-    batches: Iterable[Sequence[AnyEvent]],
+    batches: Iterable[Came],
     happenings: Sequence[Happening],
     judged_from: int,
     clock: tuple[int, int],
 ) -> Reenacted:
     """Take events once more as the suppliers sent them, in their order; those recorded before `judged_from` as history."""
     out = Reenacted(engine)
-    waiting = sorted(happenings, key=lambda h: (h.day, h.hour))
+    waiting = sorted((h for h in happenings if h.after is None), key=lambda h: (h.day, h.hour))
+    placed: dict[tuple[int, int], list[Happening]] = {}
+    for h in happenings:
+        if h.after is not None:
+            placed.setdefault(h.after, []).append(h)
     now = instant_of(max(clock[1], int(engine.calendar.first_hour(clock[0]))) + 48)
-    reached = -1
-    for batch in batches:
+    reached = reached_day = -1
+
+    def happen(happening: Happening) -> None:
+        if engine.today is not None and happening.day > engine.today:
+            engine.advance(instant_of(int(engine.calendar.first_hour(happening.day))))
+        happening.happen(engine)
+
+    for events, days in batches:
         begin = 0
-        for i, event in enumerate(batch):
+        for i, event in enumerate(events):
             hour = int(event.recorded_at.timestamp()) // 3600
-            reached = max(reached, hour)
-            if waiting and waiting[0].hour <= reached:
-                _ingest(engine, batch[begin:i], now, judged_from)
+            later = days[i] > reached_day and days[i] > engine.calendar.day_at(event.recorded_at)
+            reached = max(reached, hour, int(engine.calendar.first_hour(days[i])) if later else hour)
+            if later or (waiting and waiting[0].hour <= reached):
+                _ingest(engine, events[begin:i], now, judged_from)
                 begin = i
                 while waiting and waiting[0].hour <= reached:
-                    happening = waiting.pop(0)
-                    if engine.today is not None and happening.day > engine.today:
-                        engine.advance(instant_of(happening.hour))
-                    happening.happen(engine)
-        _ingest(engine, batch[begin:], now, judged_from)
+                    happen(waiting.pop(0))
+            if later:
+                reached_day = days[i]
+                engine.advance(instant_of(int(engine.calendar.first_hour(reached_day))))
+            if placed and (key := (_key(event), event.revision)) in placed:
+                _ingest(engine, events[begin : i + 1], now, judged_from)
+                begin = i + 1
+                for happening in placed.pop(key):
+                    happen(happening)
+        _ingest(engine, events[begin:], now, judged_from)
         out.keep()
     for happening in waiting:
-        if engine.today is not None and happening.day > engine.today:
-            engine.advance(instant_of(happening.hour))
-        happening.happen(engine)
+        happen(happening)
     _end(out, clock)
     return out
+
+
+def _key(event: AnyEvent) -> int:
+    return int.from_bytes(digest(event.source, event.event_id), "little")
 
 
 def _ingest(engine: Engine, events: Sequence[AnyEvent], now: datetime, judged_from: int) -> None:

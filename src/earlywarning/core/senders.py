@@ -136,8 +136,8 @@ class Senders:
         if (lag >= LAGS[0]).any():
             bound = seldom_late(self._late, self._sent, self._known(today))[rows.sender]
             out |= (bound >= 0) & (lag >= LAGS[np.maximum(bound, 0)])
-        keys = _alike(rows, today)
-        unique, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        whole = np.flatnonzero(rows.day == rows.last_day)  # what is spread over days is not like another
+        unique, which, counts = np.unique(_alike(rows.take(whole), today), return_inverse=True, return_counts=True)
         before = [self._alike.get(key, 0) for key in unique.tolist()]
         for key, n, more in zip(unique.tolist(), before, counts.tolist(), strict=True):
             self._alike[key] = n + more
@@ -145,12 +145,9 @@ class Senders:
         hourless = self._hours.max(1) > MOST_OF_IT * np.maximum(self._sent, 1)
         least = np.where(hourless, 1, HANDFUL)
         first = np.empty(len(unique), dtype=np.int64)
-        first[which] = rows.sender
+        first[which] = rows.sender[whole]
         for i in np.flatnonzero(np.array(before) + counts > least[first]).tolist():
-            items = np.flatnonzero(which == i)
-            items = items[rows.day[items] == rows.last_day[items]]  # what is spread over days is not like another
-            if not len(items):
-                continue
+            items = whole[which == i]
             most = self._handful(rows, int(items[0]), today, int(least[first[i]]))
             beyond = items[max(most - before[i], 0) :]
             beyond = beyond[~out[beyond]]
@@ -160,6 +157,8 @@ class Senders:
 
     def withdrawn(self, number: int, rows: Bookings, today: int) -> int | None:
         """A row that arrived today is gone again; `rows` is that one. Returns the number of one that need not wait any more."""
+        if rows.day[0] != rows.last_day[0]:
+            return None
         key = int(_alike(rows, today)[0])
         waiting = self._waiting.get(key, [])
         self._alike[key] = self._alike.get(key, 1) - 1

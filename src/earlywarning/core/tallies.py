@@ -102,24 +102,38 @@ class Tallies:
 
         new_at, gone_at: places in the batch of the events that did it. day: today.
         """
+        # Later revisions of one batch come after all first ones: what waits must be asked in the order of arrival.
+        order, gone_order = np.argsort(new_at, kind="stable"), np.argsort(gone_at, kind="stable")
+        new, new_at, gone, gone_at = new[order], new_at[order], gone[gone_order], gone_at[gone_order]
         self._arriving.append(new)
         if len(gone):
             row_at = np.full(int(max(new_at.max(), gone_at.max())) + 1, -1)
             row_at[new_at] = new
             self.quality.revise(gone, row_at[gone_at], day)
-        counts = self._counting(new)
-        new, new_at = new[counts], new_at[counts]
-        waits = self.quality.wait(new, day)
-        new, new_at = new[~waits], new_at[~waits]
-        if not len(gone):
-            return self._entries(new, new_at, 0)
-        counts = self._counting(gone)
-        gone, gone_at = gone[counts], gone_at[counts]
-        counted, released = self.quality.withdraw(gone, day)
-        new = np.concatenate([new, np.array(released, dtype=np.int64)])
-        new_at = np.concatenate([new_at, np.full(len(released), gone_at.max(initial=0))])
-        rows, at = np.concatenate([new, gone[counted]]), np.concatenate([new_at, gone_at[counted]])
-        return self._entries(rows, at, int(counted.sum()))
+        counts, gone_counts = self._counting(new), self._counting(gone)
+        new, new_at, gone, gone_at = new[counts], new_at[counts], gone[gone_counts], gone_at[gone_counts]
+        come, come_at, went, went_at = ([np.empty(0, dtype=np.int64)] for _ in range(4))
+        # What came today and goes again may let another row count at that moment.
+        edges = np.unique(gone_at[self._column("arrived", gone) == day])
+        begin = begin_gone = 0
+        for edge in [*edges.tolist(), None]:
+            stop, stop_gone = (
+                len(at) if edge is None else int(np.searchsorted(at, edge, side="right")) for at in (new_at, gone_at)
+            )
+            its, its_at, lost, lost_at = (
+                new[begin:stop],
+                new_at[begin:stop],
+                gone[begin_gone:stop_gone],
+                gone_at[begin_gone:stop_gone],
+            )
+            begin, begin_gone = stop, stop_gone
+            waits = self.quality.wait(its, day)
+            counted, released = self.quality.withdraw(lost, day)
+            come += [its[~waits], np.array(released, dtype=np.int64)]
+            come_at += [its_at[~waits], np.full(len(released), 0 if edge is None else edge)]
+            went, went_at = [*went, lost[counted]], [*went_at, lost_at[counted]]
+        rows, at = np.concatenate([*come, *went]), np.concatenate([*come_at, *went_at])
+        return self._entries(rows, at, sum(map(len, went)))
 
     def _entries(self, rows: Ints, at: Ints, removed: int) -> Entries:
         """What counting rows do to the counts, in the order of `at`; the last `removed` of them are taken away."""

@@ -4,7 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +22,7 @@ from earlywarning.core.ledger import STANDING
 from earlywarning.core.marked_events import MarkedEvent
 from earlywarning.core.pages import PageError, decode_page, join_pages
 from earlywarning.core.settings_draft import Draft
-from earlywarning.runtimes.forgetting import runs_of
+from earlywarning.runtimes.forgetting import Forgot, runs_of
 from earlywarning.store import tables as t
 from earlywarning.store.snapshot import opened
 
@@ -190,9 +190,20 @@ def _casework(c: sa.Connection) -> Check:
         run = kept.get(row.municipality)
         if uncut and not (run and case.opened_at.date() < run.kept_from["names"]) and answers.get(row.alert_id, 0) < case.revision:
             found.add("has changed more often than the audit log tells", f"casework {row.alert_id}")
-        if case.merged_into and case.merged_into not in known and run is None:  # retention may have taken the older one
+        if case.merged_into and case.merged_into not in known and not _may_have_gone(case.merged_into, run):
             found.add("was merged into an alert that is not there", f"casework {row.alert_id}")
     return Check("casework", f"{n:,} cases", found.all())
+
+
+def _may_have_gone(alert_id: str, run: Forgot | None) -> bool:
+    """Whether retention may have taken an alert, by the day of its opening that its id tells."""
+    if run is None:
+        return False
+    try:
+        opened_on = datetime.strptime(alert_id.split("-")[1], "%y%m%d").date()  # noqa: DTZ007  # a local day
+        return opened_on < max(run.kept_from["alerts"], run.alerts_before or date.min)
+    except (IndexError, ValueError):
+        return False
 
 
 def _outbox(c: sa.Connection) -> Check:

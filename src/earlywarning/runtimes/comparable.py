@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from earlywarning.core.alert_record import Alert, AlertChange
+from earlywarning.core.alert_record import Alert, AlertChange, Signal
+from earlywarning.core.alerts import OF_WEEKS, OF_WEEKS_SETTLE
 from earlywarning.runtimes.forgetting import last_run
 from earlywarning.settings import Settings
 from earlywarning.settings_retention import days_needed
@@ -14,12 +15,14 @@ _FIT_LASTS = 28  # days for which a baseline stands before it is fitted anew
 
 
 class Kept(NamedTuple):
-    """What retention has left. pages_from: first day of which events are kept. judged_from: first day whose judgement rests on
-    kept events alone. alerts_from: alerts that were over before it have gone."""
+    """What retention has left. pages_from: first day of which events are kept. judged_from: first day whose baseline rests on
+    kept events alone. alerts_from: alerts that were over before it have gone. rests_from: first day on which all that the service
+    knew, also how late events usually come and how rare they are, rested on what is kept; None where that is not known."""
 
     pages_from: date
     judged_from: date
     alerts_from: date
+    rests_from: date | None
 
     @property
     def said(self) -> str:
@@ -38,33 +41,62 @@ def kept_by_retention(store: Store, settings: Settings) -> Kept | None:
         return None
     pages_from = forgot.events_before
     judged = pages_from + timedelta(days=days_needed(settings.detection) + _FIT_LASTS)
-    return Kept(pages_from, judged, min(forgot.kept_from["alerts"], forgot.kept_from["events"]))
+    # On that day the engine was made anew; what it had judged in the hours before rested on more.
+    rests = None if forgot.events_gone_on is None else forgot.events_gone_on + timedelta(days=1)
+    return Kept(pages_from, judged, min(forgot.kept_from["alerts"], forgot.kept_from["events"]), rests)
 
 
-Spans = Mapping[str, tuple[date, date]]
+class Span(NamedTuple):
+    """An alert: the day on which it was opened, the last one on which it was followed, and what it is about."""
+
+    opened: date
+    end: date
+    about: tuple[str, tuple[str, ...], tuple[str, ...]]
+
+
+Spans = Mapping[str, Span]
 
 
 def followed_spans(
     alerts: Iterable[Alert], histories: Mapping[str, Sequence[AlertChange]], last: date, settle_after: int
-) -> dict[str, tuple[date, date]]:
-    """By alert, the day on which it was opened and the last one on which it was followed: one that was withdrawn may come back."""
+) -> dict[str, Span]:
+    """By alert, over which days it was followed: one that was withdrawn may come back."""
     out = {}
     for a in alerts:
         over = max((h.on for h in histories.get(a.alert_id, ())), default=last)
-        out[a.alert_id] = a.opened_on, last if a.state == "open" else max(over, a.last_day + timedelta(days=settle_after))
+        after = max(settle_after, OF_WEEKS_SETTLE) if a.tendency in OF_WEEKS else settle_after
+        end = last if a.state == "open" else max(over, a.last_day + timedelta(days=after))
+        out[a.alert_id] = Span(a.opened_on, end, (a.kind, a.areas, a.categories))
     return out
 
 
 def first_day_alike(begin: date, last: date, stored: Spans, rebuilt: Spans) -> date | None:
-    """The first day begin..last at whose beginning both followed the same alerts, None when there is none.
+    """The first day begin..last at whose beginning both followed the same alerts about the same, None when there is none.
 
     A rebuild that begins in the middle does not know what was followed then, and what an alert covers is not looked at; once
     both follow the same, all that comes later must be the same.
     """
     day = begin
     while day <= last:
-        one, other = ({name for name, (opened, end) in spans.items() if opened < day <= end} for spans in (stored, rebuilt))
+        one, other = ({(n, s.about) for n, s in spans.items() if s.opened < day <= s.end} for spans in (stored, rebuilt))
         if one == other:
             return day
         day += timedelta(days=1)
     return None
+
+
+def counts_that_differ(one: Alert, other: Alert) -> list[str]:
+    """What two alerts of one id count otherwise in the same window of the same block: a count rests on events alone, whatever was
+    expected. What opened them is left out: at which event of its hour that was is not known."""
+    counted = {_window(s): s.observed for s in other.signals if s.role != "opening"}
+    out = []
+    for number, s in enumerate(one.signals):
+        said = {s.observed, one.observed} if number == 0 else {s.observed}  # the first one leads
+        if s.role != "opening" and (there := counted.get(_window(s))) is not None and said != {there}:
+            wrong = max(said - {there})
+            out.append(f"observed {wrong} is stored of the {s.window} days to {s.last_day}, {there} is rebuilt")
+    return out
+
+
+def _window(s: Signal) -> tuple[object, ...]:
+    return s.role == "today", s.kind, s.areas, s.categories, s.window, s.last_day

@@ -14,9 +14,9 @@ import structlog
 
 from earlywarning.channels import Delivery
 from earlywarning.core.alert_record import AlertChange
-from earlywarning.core.alerts import followed, last_noted
+from earlywarning.core.alerts import last_noted
 from earlywarning.core.areas import AreaRegister
-from earlywarning.core.calendar import LocalCalendar, day_number
+from earlywarning.core.calendar import LocalCalendar, day_number, instant_of
 from earlywarning.core.casework import Answer, Casework
 from earlywarning.core.categories import CategoryTree
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
@@ -29,6 +29,7 @@ from earlywarning.runtimes.answering import Answering
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.dispatching import DispatchLoop
+from earlywarning.runtimes.following import still_followed
 from earlywarning.runtimes.forgetting import Forgetting, daily, refuse_forgotten
 from earlywarning.runtimes.keeping import Keeping, show
 from earlywarning.runtimes.learned import answered
@@ -90,7 +91,10 @@ class Service:
             today = service.engine.today
             service._steady = SteadyClock(in_doubt=today is not None and service.calendar.day_at(now) - today > _DAYS_OFF)
             service._steady.believed(datetime.now(UTC), running())  # a jump is one from here on
-            SettingsVersions(store, settings.municipality.code).add(settings.version, settings.text, now)
+            versions = SettingsVersions(store, settings.municipality.code)
+            last = versions.newest()
+            if versions.add(settings.version, settings.text, now) != (last and last.number):
+                service.advance(instant_of(service.engine.clock_hour))  # keep what they change about alerts
         except BaseException:
             store.close()
             raise
@@ -136,13 +140,12 @@ class Service:
             return
         clock_day, clock_hour = state
         kept = self.store.alerts(municipality=municipality, states=("open", "withdrawn"))
-        alerts = [a for a in kept if followed(a, clock_day, engine.settings.alerts)]
+        alerts = still_followed(self.store, kept, clock_day, engine.settings.alerts, self.settings.folder)
         noted = {a.alert_id: last_noted(self.store.history(a.alert_id)) for a in alerts}
-        pages = [page for _, page in self.store.pages(municipality)]
-        opened = [day_number(day) for day in self.store.opening_days(municipality)]
+        pages, opened = [page for _, page in self.store.pages(municipality)], self.store.opening_days(municipality)
         verdicts = [v for case in self.answering.cases.every(municipality) for v in case.verdicts]
         try:
-            engine.restore(pages, alerts, noted, clock_day, clock_hour, opened, verdicts)
+            engine.restore(pages, alerts, noted, clock_day, clock_hour, [day_number(day) for day in opened], verdicts)
         except PageError as error:
             raise StoreError(str(error)) from error
         refuse_forgotten(engine, self.store)
@@ -286,7 +289,7 @@ class Service:
             self.settings = settings
             self._delivery.configure(settings.channels)
             number = SettingsVersions(self.store, settings.municipality.code).add(settings.version, settings.text, now, decision)
-            self._show_standing()
+            self.advance(instant_of(self.engine.clock_hour))  # keep what they change about alerts
         self.metrics.settings_refused.set(0)
         log.info("settings in force", version=settings.version)
         return number

@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 class Forgot(msgspec.Struct, frozen=True, kw_only=True):
     """The last run: on which local day, what is kept from which day on, and how many rows went, by kind.
 
-    events_before: the day before which events have gone, in this run or an earlier one; None when none ever went.
+    events_before, alerts_before: the day before which events and alerts have gone, in this run or an earlier one; None when none
+    ever went. events_gone_on: the day on which events went last; None also where an earlier version of the program noted it.
     """
 
     on: date
@@ -38,6 +39,8 @@ class Forgot(msgspec.Struct, frozen=True, kw_only=True):
     kept_from: dict[str, date]
     rows: dict[str, int]
     events_before: date | None = None
+    alerts_before: date | None = None
+    events_gone_on: date | None = None
     format: int = 1
 
     @property
@@ -119,7 +122,8 @@ class Forgetting:
         code = settings.municipality.code
         before = limits(today, months_of(settings))
         earlier = last_run(self._store, code)
-        first_ever, gone_before = earlier is None, None if earlier is None else earlier.events_before
+        first_ever = earlier is None
+        known = earlier or Forgot(on=today, at=now, kept_from=before, rows={})
         rows: dict[str, int] = {}
         # Sessions end by their length at the latest, by the real clock also where events have one of their own.
         ended = now - timedelta(hours=settings.access.session_hours)
@@ -128,7 +132,15 @@ class Forgetting:
         made = Forgot(on=today, at=now, kept_from=before, rows=rows)
 
         def note(c: Connection) -> None:  # when all else is done, so that it says how much that was
-            noted = msgspec.structs.replace(made, events_before=before["events"] if rows["events"] else gone_before)
+            events, alerts = rows["events"], rows["alerts"]
+            noted = msgspec.structs.replace(
+                made,
+                events_before=before["events"] if events else known.events_before,
+                alerts_before=max(min(before["alerts"], before["events"]), known.alerts_before or date.min)
+                if alerts
+                else known.alerts_before,
+                events_gone_on=today if events else known.events_gone_on,
+            )
             self._store.upsert(c, source_state, [{"name": _name(code), "body": msgspec.json.encode(noted).decode()}])
 
         self._store.commit(None, also=[*also, note])

@@ -5,7 +5,7 @@ own files, which also keep the order within an hour.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +17,14 @@ from earlywarning.core.alerts import OF_A_MOMENT, SCANNED
 from earlywarning.core.calendar import LocalCalendar, date_of, day_number
 from earlywarning.core.casework import Verdict
 from earlywarning.core.engine import Engine
-from earlywarning.core.events import AnyEvent
-from earlywarning.core.pages import decode_page
+from earlywarning.core.pages import decode_page, join_pages
 from earlywarning.core.reenacting import Happening, Reenacted, heard, reenact_events, reenact_pages
 from earlywarning.runtimes.archive import BackupError
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings, make_engine
-from earlywarning.runtimes.comparable import Kept, first_day_alike, followed_spans, kept_by_retention
+from earlywarning.runtimes.comparable import Kept, counts_that_differ, first_day_alike, followed_spans, kept_by_retention
 from earlywarning.runtimes.day_calendar import day_calendar
+from earlywarning.runtimes.supplied import Supplied
 from earlywarning.settings import Settings, SettingsError, parse_settings
-from earlywarning.sources.files import EventFile
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
 from earlywarning.store.store import settings_clock
@@ -75,22 +74,28 @@ def rebuild(
     )
     happenings += heard(verdicts, _given, engine.calendar)
     pages = dict(store.pages(municipality))
+    ordered = False
     if files:
-        made = reenact_events(engine, _events(files, settings, mapping), happenings, judged, clock)
+        rows = join_pages(decode_page(page) for page in pages.values())
+        supplied = Supplied(files, settings, mapping, rows, store.dead_letters(state=None, municipality=municipality))
+        notes += supplied.notes
+        ordered = supplied.as_given
+        made = reenact_events(engine, supplied.batches(), supplied.place(happenings), judged, clock)
     else:
         opened = sorted(day_number(a.opened_on) for a in alerts.values() if a.opened_on < begin and a.tendency in SCANNED)
         made = reenact_pages(engine, list(pages.values()), happenings, judged, clock, opened)
         if judged_from is None and kept is None:
             notes.append(f"judged from {begin}, the day of the first alert; what came before was taken as known then")
     rebuilt = made.pages()
+    miscounted: list[str] = []
     if kept is not None:
         rebuilt = {day: page for day, page in rebuilt.items() if day >= day_number(kept.pages_from)}
         made.alerts = {name: a for name, a in made.alerts.items() if name in alerts or not kept.gone(a)}
         if not files:
-            alerts = _since_alike(store, settings, begin, last, alerts, made, kept, notes)
-    differences = [*_pages(pages, rebuilt), *_clock(clock, made)]
-    exact, by_order, told = _alerts(alerts, made, store, notes, ordered=bool(files))
-    changes, changed = _history(alerts, made, store, ordered=bool(files))
+            alerts, miscounted = _since_alike(store, settings, begin, last, alerts, made, kept, notes)
+    differences = [*_pages(pages, rebuilt), *_clock(clock, made), *miscounted]
+    exact, by_order, told = _alerts(alerts, made, store, notes, ordered=ordered)
+    changes, changed = _history(alerts, made, store, ordered=ordered)
     differences += told + changed
     if by_order:
         notes.append(
@@ -122,45 +127,34 @@ def _begin(
 def _since_alike(
     store: Store, settings: Settings, begin: date, last: date, alerts: dict[str, Alert], made: Reenacted, kept: Kept,
     notes: list[str],
-) -> dict[str, Alert]:  # fmt: skip
-    """The stored alerts that can be compared, those of a rebuild that begins in the middle kept to the same days."""
+) -> tuple[dict[str, Alert], list[str]]:  # fmt: skip
+    """The stored alerts that can be compared to the last digit, those of the rebuild kept to the same days; and what of the earlier
+    ones is counted otherwise."""
     steps: dict[str, list[AlertChange]] = {}
     for change in made.history:
         steps.setdefault(change.alert.alert_id, []).append(change)
-    settle = settings.alerts.settle_after_days
-    # Drift, mixtures, first occurrences and the like look further back than the windows of counts; they cover nothing of these.
-    long = sum(a.tendency not in SCANNED for a in alerts.values() if a.opened_on >= begin)
-    alerts = {name: a for name, a in alerts.items() if a.tendency in SCANNED}
-    made.alerts = {name: a for name, a in made.alerts.items() if a.tendency in SCANNED}
-    if long:
-        notes.append(f"{long} alerts about tendencies that look further back were not compared")
-    stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
-    since = first_day_alike(begin, last, stored, followed_spans(made.alerts.values(), steps, last, settle))
-    if since is None:
-        notes.append(
-            f"{kept.said}; from {begin} on there is no day from which alerts can be compared. With --events FILE all can be"
-        )
-        made.alerts = {}
-        return {}
-    notes.append(f"{kept.said}, on which judgements before {begin} rest: alerts are compared from {since} on")
-    made.alerts = {name: a for name, a in made.alerts.items() if a.opened_on >= since}
-    return {name: a for name, a in alerts.items() if a.opened_on >= since}
+    settle, since = settings.alerts.settle_after_days, None
+    if kept.rests_from is not None:
+        stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
+        rebuilt = followed_spans(made.alerts.values(), steps, last, settle)
+        since = first_day_alike(max(begin, kept.rests_from), last, stored, rebuilt)
+    told, earlier = [], 0
+    for name in sorted(alerts.keys() & made.alerts.keys()):
+        one = alerts[name]
+        if begin <= one.opened_on and (since is None or one.opened_on < since):
+            earlier += 1
+            told += [f"alert {name}: {line}" for line in counts_that_differ(one, made.alerts[name])]
+    whole = "no alert can be compared as a whole" if since is None else f"alerts opened from {since} on are compared as a whole"
+    notes.append(
+        f"{kept.said}, and with them how late events came and how rare they were; {whole}, of {earlier} others, opened from "
+        f"{begin} on, the counts"
+    )
+    made.alerts = {name: a for name, a in made.alerts.items() if since is not None and a.opened_on >= since}
+    return {name: a for name, a in alerts.items() if since is not None and a.opened_on >= since}, _few(told)
 
 
 def _given(verdict: Verdict) -> int:
     return day_number(verdict.given_on)
-
-
-def _events(files: Sequence[Path], settings: Settings, mapping: str) -> Iterator[list[AnyEvent]]:
-    for path in files:
-        file = EventFile(
-            path,
-            mapping=settings.mappings.get(mapping),
-            mapping_name=mapping,
-            default_timezone=settings.municipality.timezone,
-        )
-        for supply in file:
-            yield supply.decoded.events
 
 
 # ---- settings as they were ----------------------------------------------------------------------------------------
@@ -170,7 +164,7 @@ def _settings_in_force(
     store: Store, settings: Settings, judged: int, alerts: Iterable[Alert], notes: list[str]
 ) -> tuple[Settings, list[Happening]]:
     """The settings in force on the first judged day, and their changes after it."""
-    versions: list[tuple[int, int, Settings]] = []
+    versions: list[tuple[int, int, Settings, tuple[int, int] | None]] = []
     calendar = LocalCalendar(settings.municipality.timezone)
     first_used: dict[str, date] = {}
     for a in alerts:
@@ -188,11 +182,11 @@ def _settings_in_force(
             notes.append(
                 f"settings version {number} named other registers, or is read otherwise today; the present registers were used"
             )
-        day, hour = calendar.day_at(applied_at), int(applied_at.timestamp()) // 3600
+        day, hour, after = calendar.day_at(applied_at), int(applied_at.timestamp()) // 3600, None
         if clock := store.source_state(settings_clock(number)):
-            # Of an hour's events the most came before it ended; those that came after the change cannot be told.
-            day, hour = (int(x) for x in clock.split())
-            hour += 1
+            # Of an hour's events the most came before it ended; those that came after the change are told by files alone.
+            day, hour, *last = (int(x) for x in clock.split())
+            hour, after = hour + 1, (last[0], last[1]) if last else None
         elif read.service.clock == "events":  # the wall clock says nothing about the days of a replay
             used = first_used.get(version)
             if versions and used is None:
@@ -202,14 +196,14 @@ def _settings_in_force(
                 continue
             day = day_number(used) if used is not None and versions else 0
             hour = int(calendar.first_hour(day))
-        versions.append((day, hour, read))
+        versions.append((day, hour, read, after))
     if not versions:
         return settings, []
     before = [v for v in versions if v[0] < judged] or versions[:1]
     later = [v for v in versions if v[0] >= judged and v is not before[-1]]
     if later:
         notes.append(f"{len(later)} changes of the settings were put in force at the hour in which they came")
-    return before[-1][2], [Happening(day, hour, _put_in_force(chosen)) for day, hour, chosen in later]
+    return before[-1][2], [Happening(day, hour, _put_in_force(chosen), after) for day, hour, chosen, after in later]
 
 
 def _put_in_force(chosen: Settings) -> Any:

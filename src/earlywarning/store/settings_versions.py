@@ -10,7 +10,7 @@ from earlywarning.core.settings_draft import Decision
 from earlywarning.store import tables as t
 from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.settings_drafts import Drafts
-from earlywarning.store.store import Store, settings_clock
+from earlywarning.store.store import Store, last_event, settings_clock
 
 
 class Version(NamedTuple):
@@ -54,7 +54,9 @@ class SettingsVersions:
             e = t.engine_state.c
             clock = c.execute(sa.select(e.clock_day, e.clock_hour).where(e.municipality == self._own)).first()
             if clock is not None:
-                self._store.upsert(c, t.source_state, [{"name": settings_clock(number), "body": f"{clock[0]} {clock[1]}"}])
+                before = sa.select(t.source_state.c.body).where(t.source_state.c.name == last_event(self._own))
+                place = f"{clock[0]} {clock[1]} {c.execute(before).scalar() or ''}".rstrip()
+                self._store.upsert(c, t.source_state, [{"name": settings_clock(number), "body": place}])
             if decision is not None and draft_id is not None:
                 Drafts(self._store, self._own).settle(c, draft_id, decision.revision, number, actor, at)
             if last is not None or decision is not None:  # the first settings of all are no change

@@ -31,8 +31,14 @@ _SETTLE = (
 
 
 def settings_clock(number: int) -> str:
-    """Under which name of `source_state` the engine's day and hour stand at which a version of the settings came."""
+    """Under which name of `source_state` stands when a version of the settings came: the engine's day and hour, and, where it is
+    known, key and revision of the last event before."""
     return f"settings-clock:{number}"
+
+
+def last_event(municipality: str) -> str:
+    """Under which name of `source_state` key and revision of the last event stand that changed anything."""
+    return f"last-event:{municipality}"
 
 
 class StoredDeadLetter(msgspec.Struct, frozen=True):
@@ -200,6 +206,9 @@ class Store:
         if changes.clock_day:
             state = {"municipality": municipality, "clock_day": changes.clock_day, "clock_hour": changes.clock_hour}
             self.upsert(c, t.engine_state, [state])
+        if changes.last_event:
+            body = "{} {}".format(*changes.last_event)
+            self.upsert(c, t.source_state, [{"name": last_event(municipality), "body": body}])
 
     def _keep_dead_letters(self, c: sa.Connection, letters: Sequence[DeadLetter]) -> None:
         """A file fed again brings the same dead letters again: those that still wait are not kept twice."""
