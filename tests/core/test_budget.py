@@ -1,12 +1,17 @@
 """The budget: the threshold at which quiet weeks raise as many alerts as were stated."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from earlywarning.core.budget import Signals, Threshold, alerts_at, threshold_for
+from earlywarning.core.budget import WEEKS, Drawn, Signals, Threshold, alerts_at, draw_signals, threshold_for
+from earlywarning.core.detectors.expectation import Expectation
 from earlywarning.core.engine import Engine
+from earlywarning.core.scope import Watched
 from tests.core.town import BEGIN, engine, feed, history
 
 GRID = np.arange(-0.5, 4.01, 0.25)
@@ -42,11 +47,181 @@ def test_a_smaller_budget_never_has_a_lower_threshold() -> None:
     assert scores == sorted(scores)
 
 
+@given(st.lists(st.integers(0, 400), min_size=len(GRID), max_size=len(GRID)))
+def test_whatever_was_counted_no_score_beyond_the_threshold_had_more_alerts_than_the_budget(counted: list[int]) -> None:
+    """Also where few long alerts at a low score are many short ones at a higher one."""
+    alerts = np.array(counted, dtype=np.float64)
+    budgets = (24, 8, 4, 2, 1, 0.75)  # of which all are told from at least as many alerts as a count must rest on
+    found = [threshold_for(GRID, alerts, 16, b).score for b in budgets]
+    assert found == sorted(found)
+    for score, budget in zip(found, budgets, strict=True):
+        assert (alerts[score + 1e-9 < GRID] <= budget * 16).all()
+
+
+# alerts at scores 0, 1, 2, ... in 10 weeks, budget -> (score, slope)
+COUNTED: dict[str, tuple[list[int], float, float, float]] = {
+    "too few to tell anything": ([11, 3], 0.5, 0.0, 1.0),
+    "just enough at one score, and the budget has as many": ([12, 11], 1.2, 0.0, 1.0),
+    "beyond the only score that tells": ([12, 11], 0.12, 1.0, 1.0),
+    "more than there ever were": ([100, 20], 10.1, 0.0, (100 * np.log10(5) + 40) / 140),
+    "exactly what a score had": ([960, 96, 12], 9.6, 1.0, (960 * np.log10(80) / 2 + 40) / 1000),
+    "between two scores, straight in the logarithm": ([1000, 100, 3], np.sqrt(1000), 0.5, 1.0),
+    "beyond the counts by their slope, which forty alerts at one for one hold back": (
+        [6000, 60, 2], 0.6, 1 + 1 / ((6000 * 2 + 40) / 6040), (6000 * 2 + 40) / 6040),
+    "by the slope of the last five": (
+        [9000, 2000, 1000, 500, 200, 100, 1], 1.0, 5 + 1 / ((2000 * np.log10(20) + 160) / 8160),
+        (2000 * np.log10(20) + 160) / 8160),
+    "few long alerts below many": ([20, 10, 30, 15, 5], 2.5, 2 + np.log(30 / 25) / np.log(2), (30 * np.log10(2) + 120) / 210),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", COUNTED)
+def test_the_threshold_of_a_few_counts(what: str) -> None:
+    counted, per_week, score, slope = COUNTED[what]
+    found = threshold_for(np.arange(len(counted), dtype=np.float64), np.array(counted, dtype=np.float64), 10, per_week)
+    assert tuple(found) == (pytest.approx(score), pytest.approx(slope), per_week)
+
+
+@pytest.mark.parametrize(("days", "alerts"), [([0, 7, 14, 21], 1), ([0, 8], 2), ([0, 7, 15, 22], 2), ([0, 0, 0], 1)])
+def test_an_alert_is_open_for_a_week_after_its_last_signal(days: list[int], alerts: int) -> None:
+    assert alerts_at(Signals(days, [1] * len(days), [1] * len(days), np.ones(len(days))), 1.0) == alerts
+
+
 def test_the_recurrence_interval_at_the_threshold_is_the_budgets_and_grows_with_the_score() -> None:
     threshold = Threshold(1.2, 0.9, 0.5)
     assert threshold.recurrence_days(0.0) == pytest.approx(14)
     assert threshold.recurrence_days(1.0) == pytest.approx(14 * 10**0.9)
-    assert np.isfinite(threshold.recurrence_days(300.0))
+    assert threshold.recurrence_days(-1.0) == threshold.recurrence_days(0.0), "what is below it is told as at it"
+    assert threshold.recurrence_days(300.0) == pytest.approx(14e12)
+
+
+# ---- weeks in which nothing happens --------------------------------------------------------------------------------------
+
+TOWN = engine()
+PLACES, ZONES = TOWN.scope, TOWN.scope.zones
+MONDAY = TOWN.calendar.day_at(BEGIN)
+AT_ONCE, SLOWLY = [1.0, 1.0, 1.0], [0.5, 0.8, 1.0]
+WATCHED = Watched.of(PLACES, PLACES.part.sum(1) * np.array([[1.0], [0.0]]), 1.0)
+FINEST = len(WATCHED.leaves)
+
+
+def drawn(
+    rates: NDArray[np.float64],
+    *,
+    weekdays: Sequence[float] = (1, 1, 1, 1, 1, 1, 1),
+    closed: Sequence[int] = (),
+    shares: Sequence[float] = AT_ONCE,
+    windows: tuple[int, ...] = (1, 3),
+    dispersion: float = 4.0,
+    first_day: int = MONDAY,
+    min_count: float = 1,
+) -> Drawn:
+    """Signals of quiet weeks. rates: (finest areas, finest columns) events a day; weekdays: by what they are multiplied, from
+    Monday on; closed: days, counted from the first, on which nothing happens."""
+    columns = len(WATCHED.category)
+    level = np.zeros((len(PLACES.inside), columns))
+    level[np.ix_(PLACES.fine, WATCHED.leaves)] = rates
+    logs = np.log(np.maximum([1.0, *weekdays, 1.0, 0.0], 1e-13))  # no season, no trend, and the day kind of being closed
+    kinds = np.zeros((max(windows) + WEEKS * 7 + 60, 1))
+    kinds[np.array(closed, dtype=np.int64) + max(windows)] = 1
+    nothing = np.zeros((columns, len(logs), len(logs)))
+    fitted = Expectation(
+        np.tile(logs, (columns, 1)), level, level * 0, np.full((3, columns), dispersion), np.zeros((2, columns)), MONDAY, 0,
+        level > 0, nothing, logs * 0,
+    )  # fmt: skip
+    arrived = np.tile(shares, (columns, 1))
+    return draw_signals(fitted, PLACES, ZONES, WATCHED, first_day, kinds, arrived, windows, min_count)
+
+
+EVERYWHERE = np.full((len(PLACES.fine), FINEST), 60.0)
+
+
+@pytest.mark.parametrize("shares", [AT_ONCE, SLOWLY])
+def test_of_quiet_weeks_each_score_is_reached_as_often_as_chance_says(shares: list[float]) -> None:
+    """A score is how many powers of ten rarer than once a day a block is among all of its sort; late events included."""
+    found = drawn(EVERYWHERE, shares=shares)
+    single = np.array(
+        [a.bit_count() == c.bit_count() == 1 for a, c in zip(found.signals.areas, found.signals.columns, strict=True)]
+    )
+    blocks, of_all = EVERYWHERE.size, len(PLACES.inside) * len(WATCHED.category)
+    for window in (0, 1):
+        for score in (GRID[0], 0.0):
+            times = (single & (found.window == window) & (found.signals.score >= score)).sum()
+            assert times == pytest.approx(WEEKS * 7 * 10**-score * blocks / of_all, rel=0.3)
+
+
+def test_signals_come_in_the_order_of_days_the_most_unusual_first_and_count_what_was_asked() -> None:
+    found = drawn(EVERYWHERE / 600, min_count=3)
+    told = list(zip(found.signals.day, (-found.signals.score).tolist(), strict=True))
+    assert told == sorted(told)
+    assert found.observed.min() == 3
+    assert found.signals.score.min() >= GRID[0]
+
+
+def test_the_same_day_draws_the_same_and_another_day_other_weeks() -> None:
+    one, again, other = drawn(EVERYWHERE), drawn(EVERYWHERE), drawn(EVERYWHERE, first_day=MONDAY + 7)
+    assert one.signals.score.tolist() == again.signals.score.tolist()
+    assert one.signals.score.tolist() != other.signals.score.tolist()
+
+
+def by_window(found: Drawn, window: int) -> list[tuple[object, ...]]:
+    rows = zip(*found.signals[:3], found.signals.score.tolist(), found.observed.tolist(), found.window.tolist(), strict=True)
+    return [row[:-1] for row in rows if row[-1] == window]
+
+
+def test_a_signal_is_there_whatever_other_windows_are_scanned_and_in_whatever_order() -> None:
+    short_first, long_first, alone = (drawn(EVERYWHERE, shares=SLOWLY, windows=w) for w in ((1, 3), (3, 1), (3,)))
+    assert by_window(short_first, 1) == by_window(long_first, 0) == by_window(alone, 0)
+    assert by_window(short_first, 0) == by_window(long_first, 1) != []
+
+
+def test_signals_name_the_areas_and_columns_that_count_and_what_counts_together_adds_up() -> None:
+    rates = EVERYWHERE * 0
+    rates[1, 2:] = rates[2, 2:] = 3.0
+    found = drawn(rates, windows=(1, 2, 3, 4, 5, 6, 7))
+    counted: dict[tuple[int, int], dict[tuple[int, int], float]] = {}
+    for day, areas, columns, observed, window in zip(
+        *found.signals[:3], found.observed.tolist(), found.window.tolist(), strict=True
+    ):
+        assert areas & 0b110
+        assert columns & 0b1100
+        counted.setdefault((day, window), {})[areas & 0b110, columns & 0b1100] = observed
+    sums = 0
+    for seen in counted.values():
+        for part, whole in ((1, 0b1100), (0, 0b110)):
+            for both in [k for k in seen if k[part] == whole]:
+                halves = [seen.get((both[0], h) if part else (h, both[1])) for h in ((0b100, 0b1000) if part else (0b10, 0b100))]
+                if None not in halves:
+                    assert seen[both] == sum(h for h in halves if h is not None)
+                    sums += 1
+    assert sums > 10
+
+
+def days_of(found: Drawn, window: int) -> set[int]:
+    return {d for d, w in zip(found.signals.day, found.window.tolist(), strict=True) if w == window}
+
+
+def weekdays_of(found: Drawn, window: int, first_day: int = MONDAY) -> set[int]:
+    return {(first_day + d + 3) % 7 for d in days_of(found, window)}  # 1970-01-01 was a Thursday
+
+
+@pytest.mark.parametrize("first_day", [MONDAY, MONDAY + 3])
+def test_weeks_are_drawn_by_the_weekdays_and_day_kinds_of_the_baseline(first_day: int) -> None:
+    found = drawn(EVERYWHERE, weekdays=(1, 1, 1, 1, 1, 0, 0), first_day=first_day)
+    assert weekdays_of(found, 0, first_day) == {0, 1, 2, 3, 4}
+    few = {0, 1, 2, 50, 51, 52, 109, 110, 111}
+    closed = [d for d in range(WEEKS * 7) if d not in few]
+    days = days_of(drawn(EVERYWHERE, closed=closed, first_day=first_day), 0)
+    assert days <= few
+    assert len(days) > 6
+
+
+def test_a_window_counts_what_has_been_recorded_by_its_last_day() -> None:
+    mondays = (1, 0, 0, 0, 0, 0, 0)
+    at_once = drawn(EVERYWHERE, weekdays=mondays, windows=(1, 2, 3))
+    assert [weekdays_of(at_once, w) for w in range(3)] == [{0}, {0, 1}, {0, 1, 2}]
+    late = drawn(EVERYWHERE, weekdays=mondays, windows=(2, 3, 5), shares=[0, 0, 1])  # all of it two days later
+    assert [weekdays_of(late, w) for w in range(3)] == [set(), {2}, {2, 3, 4}]
 
 
 def alerts_a_week(budget: float, seeds: range) -> float:

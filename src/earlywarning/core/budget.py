@@ -107,25 +107,22 @@ def threshold_for(scores: Floats, alerts: Floats, weeks: float, per_week: float)
     else as probabilities do.
     """
     wanted = per_week * weeks
-    use = np.flatnonzero(alerts >= ENOUGH)
-    if not len(use):
+    # At low scores what higher ones keep apart joins into fewer, longer alerts: that makes no lower threshold.
+    alerts = np.maximum.accumulate(alerts[::-1])[::-1]
+    enough = int((alerts >= ENOUGH).sum())
+    if not enough:
         return Threshold(float(scores[0]), _SLOPE, per_week)
-    last = int(use[-1])
     # Poisson regression of the counts between the scores would see them as independent: the two ends say what they say.
-    first = int(use[max(len(use) - 5, 0)])
+    first, last = max(enough - 5, 0), enough - 1
     fall = np.log10(alerts[first] / alerts[last])
     span = scores[last] - scores[first]
-    slope = (
-        (alerts[first] * fall + _SLOPE_WEIGHT * _SLOPE * span) / (max(alerts[first], 1) * span + _SLOPE_WEIGHT * span)
-        if span
-        else _SLOPE
-    )
-    if wanted >= alerts[use[0]]:
-        return Threshold(float(scores[use[0]]), float(slope), per_week)
+    slope = (alerts[first] * fall + _SLOPE_WEIGHT * _SLOPE * span) / ((alerts[first] + _SLOPE_WEIGHT) * span) if span else _SLOPE
+    if wanted >= alerts[0]:
+        return Threshold(float(scores[0]), float(slope), per_week)
     if wanted < alerts[last]:
         return Threshold(float(scores[last] + np.log10(alerts[last] / wanted) / slope), float(slope), per_week)
-    logs = np.log10(alerts[use])
-    return Threshold(float(np.interp(-np.log10(wanted), -logs, scores[use])), float(slope), per_week)
+    logs = np.log10(alerts[:enough])
+    return Threshold(float(np.interp(-np.log10(wanted), -logs, scores[:enough])), float(slope), per_week)
 
 
 def draw_signals(
