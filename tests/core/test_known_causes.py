@@ -127,14 +127,15 @@ def test_a_rise_in_a_block_is_taken_back_in_it_in_its_parts_and_in_all_above_and
     ("days", "first", "last"),
     [(400, 200, 200), (400, 200, 206), (400, 200, 207), (400, 150, 230), (700, 100, 560), (100, 3, 30), (100, 80, 99), (30, 7, 26)],
 )
+@pytest.mark.parametrize("event", [1.0, 0.004])  # and where events are spread over so many days that less than one is on each
 def test_what_is_usual_is_the_mean_of_the_eight_nearest_same_weekdays_on_either_side_however_long_it_lasted(
-    days: int, first: int, last: int
+    days: int, first: int, last: int, event: float
 ) -> None:
     e, _, watched = _town(1)
     a, k = e.register.codes.index("A0"), watched.category.tolist().index(e.tree.codes.index("C0"))
     counts = np.zeros((days, len(e.register.codes), len(watched.category)), dtype=np.float32)
-    counts[:, a, k] = np.random.default_rng(days).poisson(5, days)
-    counts[first : last + 1, a, k] = 100
+    counts[:, a, k] = np.random.default_rng(days).poisson(5, days) * event
+    counts[first : last + 1, a, k] = 100 * event
     out = without_explained(counts, 0, [(_numbers(e, 0, ["A0"], ["C0"]), first, last)], e.scope, watched)
     for day in range(first, last + 1):
         before = [d for d in range(day % 7, days, 7) if d < first][-8:]
@@ -188,8 +189,9 @@ def test_blocks_come_alert_by_alert_with_the_numbers_of_the_registers() -> None:
     ]
 
 
-def test_of_one_alert_the_higher_revision_counts_whatever_came_first_and_each_is_heard_once() -> None:
-    said = [_verdict(10, 12, 20, revision=r, left_out=r != 2) for r in (1, 2, 3)]
+@pytest.mark.parametrize("days", [(20, 20, 20), (18, 19, 20), (20, 19, 18)])  # whatever day a clock that is wrong gave them
+def test_of_one_alert_the_higher_revision_counts_whatever_came_first_and_each_is_heard_once(days: tuple[int, ...]) -> None:
+    said = [_verdict(10, 12, given, revision=r, left_out=r != 2) for r, given in enumerate(days, 1)]
     for order in permutations(said):
         left = LeftOut((register().codes, tree().codes))
         assert left.hear(order[:2], None) == list(order[:2])
@@ -199,6 +201,12 @@ def test_of_one_alert_the_higher_revision_counts_whatever_came_first_and_each_is
         taken_back = LeftOut((register().codes, tree().codes))
         taken_back.hear([v for v in order if v.revision < 3], None)
         assert taken_back.blocks(FIRST + 21) == []
+
+
+def test_a_municipality_of_one_area_and_one_category_has_blocks_too() -> None:
+    left = LeftOut((["A0"], ["C0"]))
+    left.hear([_verdict(10, 12, 20)], None)
+    assert left.blocks(FIRST + 21) == [(Block(0, (0,), (0,)), FIRST + 10, FIRST + 12)]
 
 
 def test_a_verdict_counts_from_the_day_on_which_it_was_heard_and_never_before_it_was_given() -> None:

@@ -56,7 +56,7 @@ def calibrate(
 ) -> Threshold:
     """The threshold at which chance alone raises as many alerts a week as the budget says.
 
-    kinds: day kinds of the days that are drawn, WEEKS of them from first_day - max(windows) on, and any after.
+    kinds: day kinds of the days that are drawn: from first_day - max(windows) on, until WEEKS weeks after first_day.
     shares: (K, lags) of a day's events that have arrived so many days later. Raises ValueError for a budget of 0 or less.
     """
     if not false_alarms_per_week > 0:
@@ -140,7 +140,7 @@ def draw_signals(
     longest = max(windows)
     days = WEEKS * 7
     span = np.arange(first_day - longest, first_day + days)
-    shape = profile(fitted, span, kinds[: len(span)])[:, watched.leaves]
+    shape = profile(fitted, span, kinds)[:, watched.leaves]
     mean = fitted.level[scope.fine][:, watched.leaves] * shape[:, None]  # (span, fine, leaves)
     phi = fitted.dispersion[0, watched.leaves]
     rng = np.random.default_rng([_SEED, first_day])

@@ -40,11 +40,8 @@ class LeftOut:
 
     def blocks(self, day: int) -> list[tuple[Block, int, int]]:
         """Blocks with first and last day that a fit on `day` leaves out: of each alert, what was said last before that day."""
-        latest: dict[str, Verdict] = {}
-        for v in sorted(self.verdicts, key=lambda v: v.revision):
-            held = latest.get(v.alert_id)
-            if day_number(v.given_on) < day and (held is None or v.given_on >= held.given_on):
-                latest[v.alert_id] = v
+        said = (v for v in self.verdicts if day_number(v.given_on) < day)
+        latest = {v.alert_id: v for v in sorted(said, key=lambda v: v.revision)}
         out = []
         for v in sorted(latest.values(), key=lambda v: v.alert_id):
             if v.left_out and set(v.areas) <= self._areas.keys() and set(v.categories) <= self._categories.keys():
