@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earlywarning.core.budget import WEEKS, Drawn, Signals, Threshold, alerts_at, draw_signals, threshold_for
+from earlywarning.core.budget import WEEKS, Drawn, Signals, Threshold, alerts_at, calibrate, draw_signals, threshold_for
 from earlywarning.core.detectors.expectation import Expectation
 from earlywarning.core.engine import Engine
 from earlywarning.core.scope import Watched
@@ -18,9 +18,26 @@ from tests.core.town import BEGIN, engine, feed, history
 GRID = np.arange(-0.5, 4.01, 0.25)
 
 
-def test_signals_that_meet_an_open_alert_belong_to_it_and_others_open_their_own() -> None:
-    signals = Signals([0, 0, 3, 12, 3], [0b1, 0b10, 0b1, 0b1, 0b1], [0b1] * 4 + [0b10], np.ones(5))
-    assert alerts_at(signals, 0.5) == 4, "another area; long after; another category"
+# signals as (day, areas, columns), in their order -> alerts
+MEETINGS: dict[str, tuple[list[tuple[int, int, int]], int]] = {
+    "the same once more": ([(0, 0b10, 0b1), (3, 0b10, 0b1)], 1),
+    "one of its areas and one of its columns": ([(0, 0b110, 0b11), (3, 0b1010, 0b110)], 1),
+    "another area": ([(0, 0b1, 0b1), (0, 0b10, 0b1)], 2),
+    "another column": ([(0, 0b1, 0b1), (3, 0b1, 0b10)], 2),
+    "a week later": ([(0, 1, 1), (7, 1, 1)], 1),
+    "more than a week later": ([(0, 1, 1), (8, 1, 1)], 2),
+    "each time within a week of the last": ([(0, 1, 1), (7, 1, 1), (14, 1, 1), (22, 1, 1), (29, 1, 1)], 2),
+    "an older one, after another was opened": ([(10, 1, 1), (10, 2, 1), (11, 1, 1)], 2),
+    "an older one on its last day, after another was opened": ([(0, 1, 1), (7, 2, 1), (7, 1, 1)], 2),
+}
+
+
+@pytest.mark.parametrize("what", MEETINGS)
+def test_a_signal_that_meets_an_alert_which_is_still_open_belongs_to_it_and_others_open_their_own(what: str) -> None:
+    rows, alerts = MEETINGS[what]
+    days, areas, columns = (list(column) for column in zip(*rows, strict=True))
+    signals = Signals(days, areas, columns, np.ones(len(rows)))
+    assert alerts_at(signals, 1.0) == alerts
     assert alerts_at(signals, 1.5) == 0
 
 
@@ -65,6 +82,7 @@ COUNTED: dict[str, tuple[list[int], float, float, float]] = {
     "just enough at one score, and the budget has as many": ([12, 11], 1.2, 0.0, 1.0),
     "beyond the only score that tells": ([12, 11], 0.12, 1.0, 1.0),
     "more than there ever were": ([100, 20], 10.1, 0.0, (100 * np.log10(5) + 40) / 140),
+    "as many as at the two lowest": ([20, 20, 5], 2.0, 0.0, 40 / 60),
     "exactly what a score had": ([960, 96, 12], 9.6, 1.0, (960 * np.log10(80) / 2 + 40) / 1000),
     "between two scores, straight in the logarithm": ([1000, 100, 3], np.sqrt(1000), 0.5, 1.0),
     "beyond the counts by their slope, which forty alerts at one for one hold back": (
@@ -84,11 +102,6 @@ def test_the_threshold_of_a_few_counts(what: str) -> None:
     assert found.false_alarms_per_week == per_week
 
 
-@pytest.mark.parametrize(("days", "alerts"), [([0, 7, 14, 21], 1), ([0, 8], 2), ([0, 7, 15, 22], 2), ([0, 0, 0], 1)])
-def test_an_alert_is_open_for_a_week_after_its_last_signal(days: list[int], alerts: int) -> None:
-    assert alerts_at(Signals(days, [1] * len(days), [1] * len(days), np.ones(len(days))), 1.0) == alerts
-
-
 def test_the_recurrence_interval_at_the_threshold_is_the_budgets_and_grows_with_the_score() -> None:
     threshold = Threshold(1.2, 0.9, 0.5)
     assert threshold.recurrence_days(0.0) == pytest.approx(14)
@@ -100,26 +113,29 @@ def test_the_recurrence_interval_at_the_threshold_is_the_budgets_and_grows_with_
 # ---- weeks in which nothing happens --------------------------------------------------------------------------------------
 
 TOWN = engine()
-PLACES, ZONES = TOWN.scope, TOWN.scope.zones
+PLACES = TOWN.scope
 MONDAY = TOWN.calendar.day_at(BEGIN)
 AT_ONCE, SLOWLY = [1.0, 1.0, 1.0], [0.5, 0.8, 1.0]
 WATCHED = Watched.of(PLACES, PLACES.part.sum(1) * np.array([[1.0], [0.0]]), 1.0)
 FINEST = len(WATCHED.leaves)
 
 
-def drawn(
+def quiet(
     rates: NDArray[np.float64],
     *,
     weekdays: Sequence[float] = (1, 1, 1, 1, 1, 1, 1),
     closed: Sequence[int] = (),
     shares: Sequence[float] = AT_ONCE,
     windows: tuple[int, ...] = (1, 3),
-    dispersion: float = 4.0,
     first_day: int = MONDAY,
     min_count: float = 1,
-) -> Drawn:
-    """Signals of quiet weeks. rates: (finest areas, finest columns) events a day; weekdays: by what they are multiplied, from
-    Monday on; closed: days, counted from the first, on which nothing happens."""
+    dispersion: float = 4.0,
+) -> dict[str, Any]:
+    """Weeks in which nothing happens, as they are asked for.
+
+    rates: (finest areas, finest columns) events a day; weekdays: by what they are multiplied, from Monday on; closed: days,
+    counted from the first, on which nothing happens.
+    """
     columns = len(WATCHED.category)
     level = np.zeros((len(PLACES.inside), columns))
     level[np.ix_(PLACES.fine, WATCHED.leaves)] = rates
@@ -127,29 +143,47 @@ def drawn(
     kinds = np.zeros((max(windows) + WEEKS * 7, 1))
     kinds[np.array(closed, dtype=np.int64) + max(windows)] = 1
     nothing = np.zeros((columns, len(logs), len(logs)))
+    over_days = np.outer([dispersion, 9.0, 16.0], np.ones(columns))  # of counts over 1, 7 and 28 days
     fitted = Expectation(
-        np.tile(logs, (columns, 1)), level, level * 0, np.full((3, columns), dispersion), np.zeros((2, columns)), MONDAY, 0,
+        np.tile(logs, (columns, 1)), level, level * 0, over_days, np.zeros((2, columns)), MONDAY, 0,
         level > 0, nothing, logs * 0,
     )  # fmt: skip
-    arrived = np.tile(shares, (columns, 1))
-    return draw_signals(fitted, PLACES, ZONES, WATCHED, first_day, kinds, arrived, windows, min_count)
+    return {
+        "fitted": fitted, "scope": PLACES, "zones": PLACES.zones, "watched": WATCHED, "first_day": first_day, "kinds": kinds,
+        "shares": np.tile(shares, (columns, 1)), "windows": windows, "min_count": min_count,
+    }  # fmt: skip
+
+
+def drawn(rates: NDArray[np.float64], **asked: Any) -> Drawn:
+    return draw_signals(**quiet(rates, **asked))
 
 
 EVERYWHERE = np.full((len(PLACES.fine), FINEST), 60.0)
 
 
-@pytest.mark.parametrize("shares", [AT_ONCE, SLOWLY])
-def test_of_quiet_weeks_each_score_is_reached_as_often_as_chance_says(shares: list[float]) -> None:
+ALL = len(PLACES.inside) * len(WATCHED.category)  # blocks of one area, of any level, and one column
+
+
+def single_blocks(found: Drawn, window: int, score: float) -> int:
+    """Signals of one finest area and one finest column in a window."""
+    blocks = zip(found.signals.areas, found.signals.columns, found.window, found.signals.score, strict=True)
+    return sum(a.bit_count() == c.bit_count() == 1 and w == window and s >= score for a, c, w, s in blocks)
+
+
+@pytest.mark.parametrize(("shares", "dispersion"), [(AT_ONCE, 4.0), (SLOWLY, 4.0), (SLOWLY, 1.0)])
+def test_of_quiet_weeks_each_score_is_reached_as_often_as_chance_says(shares: list[float], dispersion: float) -> None:
     """A score is how many powers of ten rarer than once a day a block is among all of its sort; late events included."""
-    found = drawn(EVERYWHERE, shares=shares)
-    single = np.array(
-        [a.bit_count() == c.bit_count() == 1 for a, c in zip(found.signals.areas, found.signals.columns, strict=True)]
-    )
-    blocks, of_all = EVERYWHERE.size, len(PLACES.inside) * len(WATCHED.category)
+    found = drawn(EVERYWHERE, shares=shares, dispersion=dispersion)
     for window in (0, 1):
         for score in (GRID[0], 0.0):
-            times = (single & (found.window == window) & (found.signals.score >= score)).sum()
-            assert times == pytest.approx(WEEKS * 7 * 10**-score * blocks / of_all, rel=0.3)
+            expected = WEEKS * 7 * 10**-score * EVERYWHERE.size / ALL
+            assert single_blocks(found, window, score) == pytest.approx(expected, rel=0.3)
+
+
+def test_where_little_is_expected_chance_reaches_no_score_more_often_than_it_says() -> None:
+    found = drawn(EVERYWHERE / 100, shares=SLOWLY)
+    for window in (0, 1):
+        assert single_blocks(found, window, GRID[0]) < WEEKS * 7 * 10 ** -GRID[0] * EVERYWHERE.size / ALL
 
 
 def test_signals_come_in_the_order_of_days_the_most_unusual_first_and_count_what_was_asked() -> None:
@@ -164,6 +198,7 @@ def test_the_same_day_draws_the_same_and_another_day_other_weeks() -> None:
     one, again, other = drawn(EVERYWHERE), drawn(EVERYWHERE), drawn(EVERYWHERE, first_day=MONDAY + 7)
     assert one.signals.score.tolist() == again.signals.score.tolist()
     assert one.signals.score.tolist() != other.signals.score.tolist()
+    assert (one.signals.day[0], one.signals.day[-1]) == (0, WEEKS * 7 - 1)
 
 
 def by_window(found: Drawn, window: int) -> list[tuple[object, ...]]:
@@ -262,6 +297,17 @@ def test_quiet_towns_raise_about_as_many_alerts_as_the_budget_says() -> None:
     assert 0.5 < realised / 0.94 < 1.35
 
 
-def test_a_budget_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot be met; give more than 0"):
-        feed(engine(false_alarms_per_week=0.0), history(1, days=480))
+def test_of_the_weeks_that_were_drawn_chance_alone_raises_about_as_many_alerts_as_the_budget_says() -> None:
+    asked = quiet(EVERYWHERE, shares=SLOWLY)
+    signals = draw_signals(**asked).signals
+    for budget in (1.5, 1.0, 0.75):
+        found = calibrate(**asked, false_alarms_per_week=budget)
+        assert found.false_alarms_per_week == budget
+        assert alerts_at(signals, found.score) == pytest.approx(budget * WEEKS, rel=0.25)
+
+
+@pytest.mark.parametrize("budget", [0.0, -1.0, np.nan])
+def test_a_budget_of_nothing_is_refused(budget: float) -> None:
+    words = rf"^a false-alarm budget of {budget} alerts a week cannot be met; give more than 0$"
+    with pytest.raises(ValueError, match=words):
+        calibrate(**quiet(EVERYWHERE), false_alarms_per_week=budget)
