@@ -119,6 +119,12 @@ def test_a_mute_is_of_what_becomes_news_on_its_days(opened: date, what: Change, 
     assert (decision.way, decision.why) == ("digest", "muted" if muted else "gathered")
 
 
+@pytest.mark.parametrize("what", ["opened", "updated"])
+def test_a_mute_that_was_ended_holds_nothing_back_from_then_on(what: Change) -> None:
+    ended, still = mute(ended_at=TUESDAY), mute(ended_at=TUESDAY + timedelta(hours=1))
+    assert [decide(change(what), recipient(), m).why for m in (ended, still)] == ["gathered", "muted"]
+
+
 def test_who_was_told_in_a_batch_is_kept_alert_by_alert_and_also_when_it_is_told_later() -> None:
     one, other = alert(1), alert(2)
     to = recipient(at_once="all", hours=(7, 18))
