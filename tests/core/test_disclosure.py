@@ -180,6 +180,7 @@ TWO = [-1, 0, 0]  # something and its two parts
         ([[9], [4], [5]], TWO, [-1], [(1, 0)], [[1]]),
         ([[7], [7], [7]], [-1, 0, 1], [-1], [(0, 0), (1, 0), (2, 0)], [[1, 1, 1]]),  # one within the other within the third
         ([[0], [0], [0]], TWO, [-1], [(0, 0), (1, 0), (2, 0)], [[1, 1, 0], [1, 0, 1]]),
+        ([[0, 0, 0]], [-1], TWO, [(0, 0), (0, 1), (0, 2)], [[1, 1, 0], [1, 0, 1]]),
         ([[9], [4], [5]], TWO, [-1], [], []),
     ],
 )
@@ -200,6 +201,7 @@ def test_small_is_what_would_be_told_as_less_than_the_least_and_more_than_nothin
     cells = plain(values, np.eye(len(values), dtype=int).tolist())
     assert hidden_cells(cells, LEAST).tolist() == [False, True, True, True, True, False, False, False]
     assert hidden_cells(cells, 2).tolist() == [False, True, True, False, False, False, False, False]
+    assert not hidden_cells(cells, 1).any()
 
 
 SUM = [[1, 1], [1, 0], [0, 1]]  # a sum and its two parts
@@ -227,6 +229,8 @@ def test_what_is_shown_nowhere_stays_unshown_and_hides_nothing_that_is_not_small
 def test_figures_that_contradict_each_other_hide_more_rather_than_less() -> None:
     """A part that is greater than the sum, as rounding may make it: nothing follows from them, so all is taken as known."""
     assert hidden_cells(plain([5, 2, 8], SUM), LEAST).tolist() == [True, True, False]
+    and_another = [[*row, 0] for row in SUM] + [[0, 0, 1]]  # of which nothing shown speaks
+    assert hidden_cells(plain([5, 2, 8, 3], and_another), LEAST).tolist() == [True, True, False, True]
 
 
 def test_a_sum_of_small_counts_that_is_small_itself_is_safe_only_when_what_it_leaves_over_is_hidden() -> None:
@@ -235,3 +239,27 @@ def test_a_sum_of_small_counts_that_is_small_itself_is_safe_only_when_what_it_le
     hidden = hidden_cells(cells, LEAST)
     assert hidden.tolist() == [False, True, True, True, True]
     assert bounds(cells, hidden, 1) == pytest.approx((0, 20))
+
+
+# cells as (count, the parts it adds up, shown at all), and which of them must be hidden
+NARROW: dict[str, list[tuple[float, str, bool, bool]]] = {
+    "it could be as little as 1 and as much as 4": [
+        (2, "a", True, True), (12, "c", False, True), (3, "e", True, True), (2, "f", True, True),
+        (14, "ac", True, False), (15, "ce", True, False), (5, "ef", True, False)],
+    "it would be known to be 2 at least": [
+        (2, "a", True, True), (8, "b", False, True), (0, "c", False, True), (10, "ab", True, False), (8, "bc", True, True)],
+    "it would be known to be 3 at most": [
+        (3, "a", True, True), (11, "c", False, True), (5, "e", False, True), (0, "f", False, True),
+        (14, "ac", True, False), (16, "ce", True, False), (5, "ef", True, True)],
+    "what was hidden for another's sake could be worked out": [
+        (2, "a", True, True), (6, "b", True, True), (7, "x", True, True), (8, "d", True, True),
+        (15, "abx", True, False), (14, "bd", True, False)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NARROW)
+def test_of_what_gives_a_count_away_the_smallest_is_hidden_and_no_more(what: str) -> None:
+    counts, made_of, shown, hidden = zip(*NARROW[what], strict=True)
+    parts = sorted(set("".join(made_of)))
+    cells = plain(list(counts), [[int(part in cell) for part in parts] for cell in made_of])
+    assert hidden_cells(cells, LEAST, ~np.array(shown)).tolist() == list(hidden)
