@@ -130,6 +130,7 @@ def quiet(
     first_day: int = MONDAY,
     min_count: float = 1,
     dispersion: float = 4.0,
+    over_weeks: float = 9.0,
 ) -> dict[str, Any]:
     """Weeks in which nothing happens, as they are asked for.
 
@@ -143,7 +144,7 @@ def quiet(
     kinds = np.zeros((max(windows) + WEEKS * 7, 1))
     kinds[np.array(closed, dtype=np.int64) + max(windows)] = 1
     nothing = np.zeros((columns, len(logs), len(logs)))
-    over_days = np.outer([dispersion, 9.0, 16.0], np.ones(columns))  # of counts over 1, 7 and 28 days
+    over_days = np.outer([dispersion, over_weeks, over_weeks], np.ones(columns))  # of counts over 1, 7 and 28 days
     fitted = Expectation(
         np.tile(logs, (columns, 1)), level, level * 0, over_days, np.zeros((2, columns)), MONDAY, 0,
         level > 0, nothing, logs * 0,
@@ -181,9 +182,11 @@ def test_of_quiet_weeks_each_score_is_reached_as_often_as_chance_says(shares: li
 
 
 def test_where_little_is_expected_chance_reaches_no_score_more_often_than_it_says() -> None:
-    found = drawn(EVERYWHERE / 100, shares=SLOWLY)
-    for window in (0, 1):
-        assert single_blocks(found, window, GRID[0]) < WEEKS * 7 * 10 ** -GRID[0] * EVERYWHERE.size / ALL
+    """And clearly less often where hardly anything is expected, and a count is 0 or far above it."""
+    for rate, at_most in ((0.6, 1.0), (0.1, 0.75)):
+        found = drawn(EVERYWHERE / 60 * rate, shares=SLOWLY)
+        for window in (0, 1):
+            assert single_blocks(found, window, GRID[0]) < at_most * WEEKS * 7 * 10 ** -GRID[0] * EVERYWHERE.size / ALL
 
 
 def test_signals_come_in_the_order_of_days_the_most_unusual_first_and_count_what_was_asked() -> None:
@@ -199,6 +202,12 @@ def test_the_same_day_draws_the_same_and_another_day_other_weeks() -> None:
     assert one.signals.score.tolist() == again.signals.score.tolist()
     assert one.signals.score.tolist() != other.signals.score.tolist()
     assert (one.signals.day[0], one.signals.day[-1]) == (0, WEEKS * 7 - 1)
+
+
+def test_days_vary_as_counts_of_single_days_do() -> None:
+    """How much whole weeks vary says nothing of the days that are drawn."""
+    little, much = (drawn(EVERYWHERE, over_weeks=over).observed.tolist() for over in (1.0, 16.0))
+    assert little == much
 
 
 def by_window(found: Drawn, window: int) -> list[tuple[object, ...]]:
