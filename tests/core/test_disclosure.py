@@ -231,6 +231,7 @@ def test_figures_that_contradict_each_other_hide_more_rather_than_less() -> None
     assert hidden_cells(plain([5, 2, 8], SUM), LEAST).tolist() == [True, True, False]
     and_another = [[*row, 0] for row in SUM] + [[0, 0, 1]]  # of which nothing shown speaks
     assert hidden_cells(plain([5, 2, 8, 3], and_another), LEAST).tolist() == [True, True, False, True]
+    assert hidden_cells(plain([5, 6, 8, 3], and_another), LEAST).tolist() == [False, False, False, True]
 
 
 def test_a_sum_of_small_counts_that_is_small_itself_is_safe_only_when_what_it_leaves_over_is_hidden() -> None:
@@ -246,6 +247,12 @@ NARROW: dict[str, list[tuple[float, str, bool, bool]]] = {
     "it could be as little as 1 and as much as 4": [
         (2, "a", True, True), (12, "c", False, True), (3, "e", True, True), (2, "f", True, True),
         (14, "ac", True, False), (15, "ce", True, False), (5, "ef", True, False)],
+    "and whichever is looked at first": [
+        (2, "a", True, True), (12, "c", False, True), (2, "f", True, True),
+        (14, "ac", True, False), (15, "ce", True, False), (5, "ef", True, False), (3, "e", True, True)],
+    "what was hidden for their sake may be between 3 and 10, and is 10": [
+        (1, "a", True, True), (10, "b", True, True), (1, "d", True, True), (7, "e", False, True), (0, "g", False, True),
+        (11, "ab", True, False), (10, "bg", True, False), (11, "bd", True, False), (8, "de", True, False)],
     "it would be known to be 2 at least": [
         (2, "a", True, True), (8, "b", False, True), (0, "c", False, True), (10, "ab", True, False), (8, "bc", True, True)],
     "it would be known to be 3 at most": [
