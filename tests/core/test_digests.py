@@ -126,7 +126,8 @@ def test_each_alert_is_new_in_one_digest_only(opened: list[tuple[int, str, bool]
         ({"kind": "report"}, False),
         ({"state": "withdrawn"}, False),
         ({"opened": datetime(2025, 3, 2, tzinfo=UTC)}, False),
-        ({"opened": datetime(2025, 3, 4, tzinfo=UTC)}, True),
+        ({"opened": datetime(2025, 3, 3, tzinfo=UTC)}, True),  # a year of 365 days before
+        ({"opened": TUESDAY}, False),  # in the same hour: neither of them returns
         ({"opened": datetime(2026, 3, 9, tzinfo=UTC)}, False),
     ],
 )

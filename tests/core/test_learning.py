@@ -9,14 +9,14 @@ import pytest
 
 from earlywarning.core.casework import Assessment, Casework
 from earlywarning.core.learning import FEWEST, Known, precision, recommend, share_interval, waiting, weekly_rate
-from tests.core.test_known_causes import _an_alert
+from tests.core.routed import alert as an_alert
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def alert() -> object:
-    return _an_alert()
+    return an_alert()
 
 
 def _known(alert: Any, n: int, assessment: Assessment | None, recurrence: float = 30.0, hours: float = 2.0) -> list[Known]:

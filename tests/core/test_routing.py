@@ -41,6 +41,12 @@ CASES: dict[str, tuple[dict[str, Any], Change, dict[str, Any], bool, str, str]] 
     "another tendency": ({}, "opened", {"tendencies": frozenset({"drift"})}, False, "none", "other-tendency"),
     "not grave enough": ({}, "opened", {"least_severity": 2.0}, False, "none", "not-grave"),
     "not rare enough": ({}, "opened", {"least_recurrence_days": 9999.0}, False, "none", "not-rare"),
+    "that it is over is kept for the digest of who asks not to be interrupted": (
+        SEVERE, "settled", {"at_once": "none"}, True, "digest", "gathered"),
+    "one that is not severe is taken back in their hours": ({}, "withdrawn", {"at_once": "all", "hours": (7, 18)}, True, "later",
+                                                                "hours"),
+    "one that is there again is no news to who was not told": ({}, "reopened", {"at_once": "all"}, False, "digest", "gathered"),
+    "one that is taken back is none either": (SEVERE, "withdrawn", {}, False, "digest", "gathered"),
     "a severe one is grave and rare": (SEVERE, "opened", {"least_severity": 2e6, "least_recurrence_days": 9e4}, False, "at-once",
                                        "severe"),
 }  # fmt: skip
@@ -89,6 +95,48 @@ def test_of_what_happened_long_ago_nobody_is_told() -> None:
     old = change("opened", alert(**SEVERE), on=date(2026, 2, 23))
     assert (decide(old, recipient()).way, decide(old, recipient()).why) == ("none", "past")
     assert decide(old, recipient(), send_within=8).why == "severe"
+
+
+def test_of_what_happened_as_many_days_ago_as_are_sent_people_are_told_counted_in_days_of_the_place() -> None:
+    old = change("opened", alert(**SEVERE), on=date(2026, 2, 24))
+    assert decide(old, recipient(), now=datetime(2026, 3, 3, 22, 59, tzinfo=UTC)).why == "severe"
+    assert decide(old, recipient(), now=datetime(2026, 3, 3, 23, tzinfo=UTC)).why == "past", "in Stockholm it is the 4th"
+
+
+@pytest.mark.parametrize(
+    ("opened", "what", "on", "muted"),
+    [
+        (date(2026, 2, 27), "reopened", date(2026, 3, 3), True),  # news on a day of the mute
+        (date(2026, 3, 3), "reopened", date(2026, 3, 9), False),
+        (date(2026, 3, 3), "updated", date(2026, 3, 9), True),  # all else is as the alert was when it was opened
+        (date(2026, 2, 27), "updated", date(2026, 3, 3), False),
+    ],
+)
+def test_a_mute_is_of_what_becomes_news_on_its_days(opened: date, what: Change, on: date, muted: bool) -> None:
+    about = alert(opened=datetime(opened.year, opened.month, opened.day, 12, tzinfo=UTC))
+    now = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
+    decision = decide(change(what, about, on), recipient(), mute(), now=now)
+    assert (decision.way, decision.why) == ("digest", "muted" if muted else "gathered")
+
+
+@pytest.mark.parametrize("what", ["opened", "updated"])
+def test_a_mute_that_was_ended_holds_nothing_back_from_then_on(what: Change) -> None:
+    ended, still = mute(ended_at=TUESDAY), mute(ended_at=TUESDAY + timedelta(hours=1))
+    assert [decide(change(what), recipient(), m).why for m in (ended, still)] == ["gathered", "muted"]
+
+
+def test_who_was_told_in_a_batch_is_kept_alert_by_alert_and_also_when_it_is_told_later() -> None:
+    one, other = alert(1), alert(2)
+    to = recipient(at_once="all", hours=(7, 18))
+    changes = [change("opened", one), change("withdrawn", other), change("withdrawn", one)]
+    decided = route(changes, [to], [], KIN, now=TUESDAY, told={}, rules=Rules())
+    assert [(d.way, d.why) for d in decided] == [("later", "hours"), ("digest", "gathered"), ("later", "hours")]
+
+
+def test_hours_and_days_are_those_of_the_zone_that_the_rules_name() -> None:
+    to, what = recipient(at_once="all", hours=(7, 18)), change("opened")
+    (there,) = route([what], [to], [], KIN, now=TUESDAY, told={}, rules=Rules(timezone="America/New_York"))
+    assert (there.way, there.at) == ("at-once", TUESDAY), "four in the afternoon"
 
 
 def test_an_end_in_the_same_batch_follows_its_opening() -> None:
@@ -172,3 +220,39 @@ def test_the_time_to_acknowledge_begins_with_the_hours_of_who_was_told() -> None
     told = [Told("second", TUESDAY)]  # ten in the evening: reads it from 7
     assert escalated(told, [], 10.9, tendency="surge") == []
     assert [e.to for e in escalated(told, [], 11, tendency="surge")] == ["third"]
+
+
+def test_an_escalation_names_its_alert_and_the_first_time_anybody_was_told() -> None:
+    told = [Told("second", TUESDAY + timedelta(hours=3)), Told("third", TUESDAY - timedelta(hours=1))]
+    assert escalated(told, [], 6) == [
+        Escalation(
+            alert_id="0999-260303-1", of="second", to="third", since=TUESDAY - timedelta(hours=1), at=TUESDAY + timedelta(hours=6)
+        )
+    ]
+
+
+def test_who_has_left_or_has_nobody_after_them_holds_the_others_up_no_more_than_who_was_escalated_to_before() -> None:
+    early = [Told("third", TUESDAY), Told("left", TUESDAY), Told("first", TUESDAY)]
+    late = [*early, Told("second", TUESDAY + timedelta(hours=1))]
+    assert [(e.of, e.to) for e in escalated(late, [], 9)] == [("first", "second"), ("second", "third")]
+    assert [(e.of, e.to) for e in escalated(late, ["second"], 9)] == [("second", "third")]
+    assert [(e.of, e.to) for e in escalated(late, [], 3)] == [("second", "third")], "the first still has an hour"
+
+
+def test_to_one_who_stands_behind_several_it_is_escalated_once_of_who_was_told_first() -> None:
+    both = {n: recipient(n, escalates_to="duty", escalate_after=timedelta(hours=1)) for n in ("a", "b")} | {
+        "duty": recipient("duty")
+    }
+    for told in ([Told("b", TUESDAY), Told("a", TUESDAY)], [Told("a", TUESDAY), Told("b", TUESDAY + timedelta(minutes=1))]):
+        (one,) = escalations(alert(**SEVERE), told, [], both, TUESDAY + timedelta(hours=2), Rules(timezone=ZONE))
+        assert (one.of, one.to) == ("a", "duty")
+
+
+def test_hours_of_an_escalation_are_those_of_the_zone_that_the_rules_name() -> None:
+    told, now = [Told("second", TUESDAY)], TUESDAY + timedelta(hours=2)
+    (one,) = escalations(alert(), told, [], CHAIN, now, Rules(timezone="America/New_York"))  # told at four, and six is not over
+    assert (one.of, one.to, one.at) == ("second", "third", now)
+    (two,) = escalations(
+        alert(), [Told("first", TUESDAY)], [], CHAIN, TUESDAY + timedelta(hours=6), Rules(timezone="America/New_York")
+    )
+    assert two.at == datetime(2026, 3, 4, 12, tzinfo=UTC), "seven there"

@@ -1,6 +1,6 @@
 """Drafts of settings: only what differs is kept, clashes are told, and nobody overrules what they have not seen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarning.core.settings_draft import (
+    LONGEST_REASON,
     Draft,
     DraftError,
     applied,
@@ -135,9 +136,92 @@ def test_no_draft_changes_channels_or_who_comes_in() -> None:
     assert set(error.problems) == {"access.mode"}
 
 
-def test_true_is_no_number() -> None:
+def test_true_is_no_number_and_a_list_of_one_is_not_the_one() -> None:
     assert not same(True, 1)
     assert same(1, 1.0)
+    assert not same("m", ["m"])
+    assert not same(["m"], "m")
+
+
+MADE = draft({"detection.min_count": 4}, IN_FORCE, " ")
+TAKEN_BACK, IN_USE = withdrawn(MADE, "bo", AT), applied(MADE, 8, "bo", AT)
+LONG = "x" * LONGEST_REASON
+
+# what is done -> (rule, words)
+REFUSALS: dict[str, tuple[Callable[[], Any], str, str]] = {
+    "nothing differs": (
+        lambda: draft(IN_FORCE, IN_FORCE), "no-change", "nothing differs from what is in force; change at least one key"),
+    "keys that are no draft's": (
+        lambda: draft({"web.port": 1, "access.mode": "open"}, IN_FORCE), "unknown-key",
+        "web.port: no draft may change this key; access.mode: no draft may change this key"),
+    "too long a reason": (
+        lambda: draft({"detection.min_count": 4}, IN_FORCE, LONG + "x"), "reason", "the reason has 2001 characters; allowed: 2000"),
+    "personal data": (
+        lambda: draft({"detection.min_count": 4}, IN_FORCE, "ring 070-174 06 05"), "personal-data",
+        "the reason holds personal data (telephone-number); name functions, and no persons"),
+    "withdrawn before": (
+        lambda: withdrawn(TAKEN_BACK, "eva", AT), "settled", "the draft was withdrawn already, by bo; begin a new one"),
+    "in force before": (
+        lambda: ready(IN_USE, IN_FORCE, 2), "settled", "the draft was put in force already, by bo; begin a new one"),
+    "another revision": (
+        lambda: ready(MADE, IN_FORCE, 2), "stale", "eva has changed the draft since; look at it again"),
+    "no reason": (
+        lambda: ready(MADE, IN_FORCE, 1), "no-reason", "a reason is missing; say why, for those who ask in a year"),
+    "somebody was first": (
+        lambda: ready(draft({"detection.min_count": 4}, IN_FORCE), {**IN_FORCE, "detection.min_count": 5}, 1), "clash",
+        "detection.min_count: has been changed since the draft was made; compare it with what is in force now"),
+    "somebody else wanted the same": (
+        lambda: ready(draft({"detection.min_count": 4}, IN_FORCE), {**IN_FORCE, "detection.min_count": 4}, 1), "no-change",
+        "all of it is in force already"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_refusal_says_what_to_do(what: str) -> None:
+    call, rule, words = REFUSALS[what]
+    assert str(refused(rule, call)) == words
+
+
+def test_a_refusal_of_keys_says_also_what_is_wrong_with_the_whole() -> None:
+    error = refused("unknown-key", draft, {"access.mode": "open"}, IN_FORCE)
+    assert error.problem == "a draft may change keys of [detection], [alerts], [budget]"
+    clash = refused("clash", ready, draft({"detection.min_count": 4}, IN_FORCE), {**IN_FORCE, "detection.min_count": 5}, 1)
+    assert clash.problem == "what is in force has changed since the draft was made"
+    assert str(DraftError("refused", "two things", {"": "both ends are needed", "a.b": "is no number"})) == (
+        "both ends are needed; a.b: is no number"
+    )
+
+
+def test_the_longest_reason_is_kept_and_spaces_around_it_do_not_count() -> None:
+    assert draft({"detection.min_count": 4}, IN_FORCE, f"  {LONG}\n").reason == LONG
+
+
+def test_a_draft_says_who_did_what_to_it_and_when() -> None:
+    """Each step counts one revision, and names who took it; who began it stays its author."""
+    first, later = AT, AT + timedelta(hours=5)
+    made = draft({"detection.min_count": 4}, IN_FORCE, "för många")
+    assert made == Draft(
+        municipality="0380", base=7, before={"detection.min_count": 3}, changes={"detection.min_count": 4}, reason="för många",
+        author="eva", made_at=first, changed_by="eva", changed_at=first, revision=1, state="draft", number=None,
+    )  # fmt: skip
+    by_bo = {"changed_by": "bo", "changed_at": later, "revision": 2}
+    assert withdrawn(made, "bo", later) == msgspec.structs.replace(made, state="withdrawn", **by_bo)
+    assert applied(made, 8, "bo", later) == msgspec.structs.replace(made, state="applied", number=8, **by_bo)
+    moved = {**IN_FORCE, "detection.min_count": 2}
+    again = rebased(made, moved, 9, "bo", later)
+    assert again == msgspec.structs.replace(made, base=9, before={"detection.min_count": 2}, **by_bo)
+    assert standing(withdrawn(made, "bo", later), IN_FORCE) == "withdrawn"
+
+
+def test_a_comparison_shows_what_was_what_is_and_what_would_be() -> None:
+    made = draft({"detection.min_count": 4, "alerts.false_alarms_per_week": 2.0}, IN_FORCE)
+    now = {"detection.min_count": 5, "alerts.false_alarms_per_week": 1.0}
+    assert compared(made, now) == [("alerts.false_alarms_per_week", 1.0, 1.0, 2.0, False), ("detection.min_count", 3, 5, 4, True)]
+    assert compared(made, {}) == [("alerts.false_alarms_per_week", 1.0, None, 2.0, True), ("detection.min_count", 3, None, 4, True)]
+
+
+def test_two_versions_differ_also_in_keys_that_one_of_them_does_not_know() -> None:
+    assert difference({"a": 1, "b": 2, "c": [1, 2]}, {"b": 3, "c": [2, 1], "d": 4}) == [("a", 1, None), ("b", 2, 3), ("d", None, 4)]
 
 
 def test_a_draft_travels_as_json() -> None:

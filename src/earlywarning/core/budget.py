@@ -56,7 +56,7 @@ def calibrate(
 ) -> Threshold:
     """The threshold at which chance alone raises as many alerts a week as the budget says.
 
-    kinds: day kinds of the days that are drawn, WEEKS of them from first_day - max(windows) on, and any after.
+    kinds: day kinds of the days that are drawn: from first_day - max(windows) on, until WEEKS weeks after first_day.
     shares: (K, lags) of a day's events that have arrived so many days later. Raises ValueError for a budget of 0 or less.
     """
     if not false_alarms_per_week > 0:
@@ -107,25 +107,22 @@ def threshold_for(scores: Floats, alerts: Floats, weeks: float, per_week: float)
     else as probabilities do.
     """
     wanted = per_week * weeks
-    use = np.flatnonzero(alerts >= ENOUGH)
-    if not len(use):
+    # At low scores what higher ones keep apart joins into fewer, longer alerts: that makes no lower threshold.
+    alerts = np.maximum.accumulate(alerts[::-1])[::-1]
+    enough = int((alerts >= ENOUGH).sum())
+    if not enough:
         return Threshold(float(scores[0]), _SLOPE, per_week)
-    last = int(use[-1])
     # Poisson regression of the counts between the scores would see them as independent: the two ends say what they say.
-    first = int(use[max(len(use) - 5, 0)])
+    first, last = max(enough - 5, 0), enough - 1
     fall = np.log10(alerts[first] / alerts[last])
     span = scores[last] - scores[first]
-    slope = (
-        (alerts[first] * fall + _SLOPE_WEIGHT * _SLOPE * span) / (max(alerts[first], 1) * span + _SLOPE_WEIGHT * span)
-        if span
-        else _SLOPE
-    )
-    if wanted >= alerts[use[0]]:
-        return Threshold(float(scores[use[0]]), float(slope), per_week)
+    slope = (alerts[first] * fall + _SLOPE_WEIGHT * _SLOPE * span) / ((alerts[first] + _SLOPE_WEIGHT) * span) if span else _SLOPE
+    if wanted >= alerts[0]:
+        return Threshold(float(scores[0]), float(slope), per_week)
     if wanted < alerts[last]:
         return Threshold(float(scores[last] + np.log10(alerts[last] / wanted) / slope), float(slope), per_week)
-    logs = np.log10(alerts[use])
-    return Threshold(float(np.interp(-np.log10(wanted), -logs, scores[use])), float(slope), per_week)
+    logs = np.log10(alerts[:enough])
+    return Threshold(float(np.interp(-np.log10(wanted), -logs, scores[:enough])), float(slope), per_week)
 
 
 def draw_signals(
@@ -143,7 +140,7 @@ def draw_signals(
     longest = max(windows)
     days = WEEKS * 7
     span = np.arange(first_day - longest, first_day + days)
-    shape = profile(fitted, span, kinds[: len(span)])[:, watched.leaves]
+    shape = profile(fitted, span, kinds)[:, watched.leaves]
     mean = fitted.level[scope.fine][:, watched.leaves] * shape[:, None]  # (span, fine, leaves)
     phi = fitted.dispersion[0, watched.leaves]
     rng = np.random.default_rng([_SEED, first_day])

@@ -104,22 +104,19 @@ class _Attack:
             return None
         if self._most[cell] - self._least[cell] >= 1:
             return None
-        low, by_low = self.bound(~hidden, cell, 1)
-        high, by_high = self.bound(~hidden, cell, -1)
-        if high - low >= 1 - _SLACK:
-            return None
-        return by_high if len(by_high) else by_low
+        high, holding = self.bound(~hidden, cell, -1)
+        return None if high - self.bound(~hidden, cell, 1)[0] >= 1 - _SLACK else holding
 
     def bound(self, shown: Bools, cell: int, sign: int) -> tuple[float, Ints]:
         """Least (sign 1) or greatest (-1) possible count of a cell, and the shown cells that hold it there."""
         goal = sign * self._made_of[[cell]].toarray()[0]
         at = np.flatnonzero(shown)
-        if not len(at):
-            return (0.0, at) if sign > 0 else (np.inf, at)
+        related = at[(self._made_of[at] @ np.abs(goal)) > 0]
+        if not len(related):  # nothing shown speaks of it
+            return (0.0, related) if sign > 0 else (np.inf, related)
         solved = linprog(goal, A_eq=self._made_of[at], b_eq=self._values[at], bounds=(0, None), method="highs")
         if solved.status == 3:  # without bound
             return -sign * np.inf, at[:0]
-        related = at[(self._made_of[at] @ np.abs(goal)) > 0]
         if solved.status != 0:
             # Rounding in the sums: the figures contradict each other by a hair. Taken as known, so that too much is hidden.
             return float(self._values[cell]), related
@@ -133,7 +130,7 @@ def _contains(ancestors: Ints) -> Bools:
     """(n, n): whether the second lies in (or is) the first."""
     n = len(ancestors)
     table = np.zeros((n, n), dtype=bool)
-    for column in np.asarray(ancestors, dtype=np.int64).T:
+    for column in ancestors.T:
         below = np.flatnonzero(column >= 0)
         table[column[below], below] = True
     return table
@@ -142,7 +139,7 @@ def _contains(ancestors: Ints) -> Bools:
 def _own(counts: Floats, ancestors: Ints) -> Floats:
     """What each node of the first axis counts beyond its children."""
     own = np.array(counts, dtype=np.float64)
-    parent = np.asarray(ancestors, dtype=np.int64)[:, 1] if ancestors.shape[1] > 1 else np.full(len(counts), -1)
+    parent = ancestors[:, 1] if ancestors.shape[1] > 1 else np.full(len(counts), -1)
     child = np.flatnonzero(parent >= 0)
-    np.subtract.at(own, parent[child], np.asarray(counts, dtype=np.float64)[child])
+    np.subtract.at(own, parent[child], counts[child])
     return own

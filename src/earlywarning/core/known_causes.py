@@ -1,8 +1,8 @@
 """Days whose counts the group has explained: what was above the usual then is left out of later baselines.
 
 An alert that was assessed as explained by a known cause, or as a fault in the data, tells nothing of what is usual at its
-place. Its block's counts on its days are brought down to the mean of the same weekdays around them, in the block, in all
-its parts, and by as much in all that holds it.
+place. Its block's counts on its days are brought down to the mean of the nearest same weekdays before and after them, in the
+block, in all its parts, and by as much in all that holds it. Where there are none, nothing tells what is usual: they stay.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.casework import Verdict
 from earlywarning.core.scope import Block, Scope, Watched
 
-AROUND = 8  # weeks to either side whose weekdays tell what is usual
+AROUND = 8  # weeks before, and as many after, whose weekdays tell what is usual
 
 
 class LeftOut:
@@ -40,11 +40,8 @@ class LeftOut:
 
     def blocks(self, day: int) -> list[tuple[Block, int, int]]:
         """Blocks with first and last day that a fit on `day` leaves out: of each alert, what was said last before that day."""
-        latest: dict[str, Verdict] = {}
-        for v in sorted(self.verdicts, key=lambda v: v.revision):
-            held = latest.get(v.alert_id)
-            if day_number(v.given_on) < day and (held is None or v.given_on >= held.given_on):
-                latest[v.alert_id] = v
+        said = (v for v in self.verdicts if day_number(v.given_on) < day)
+        latest = {v.alert_id: v for v in sorted(said, key=lambda v: v.revision)}
         out = []
         for v in sorted(latest.values(), key=lambda v: v.alert_id):
             if v.left_out and set(v.areas) <= self._areas.keys() and set(v.categories) <= self._categories.keys():
@@ -84,14 +81,14 @@ def without_explained(
 
 
 def _usual(counts: NDArray[np.float64], begin: int, stop: int) -> NDArray[np.float64]:
-    """Mean of the same weekdays in the weeks around days begin..stop-1, themselves left out: (stop - begin,)."""
-    days = np.arange(begin, stop)
-    around = days[:, None] + 7 * np.concatenate([np.arange(-AROUND, 0), np.arange(1, AROUND + 1)])
-    # Long spells need weeks from beyond themselves.
-    around = np.where((around >= begin) & (around < stop), around + np.where(around > days[:, None], 1, -1) * 7 * AROUND, around)
-    there = (around >= 0) & (around < len(counts)) & ~((around >= begin) & (around < stop))
-    values = np.where(there, counts[np.clip(around, 0, max(len(counts) - 1, 0))], 0.0)
-    return np.asarray(values.sum(1) / np.maximum(there.sum(1), 1))
+    """Mean of the nearest AROUND same weekdays before and after days begin..stop-1: (stop - begin,); inf where there is none."""
+    days, weeks = np.arange(begin, stop)[:, None], np.arange(AROUND)
+    before = days - 7 * ((days - begin) // 7 + 1 + weeks)
+    after = days + 7 * ((stop - 1 - days) // 7 + 1 + weeks)
+    around = np.concatenate([before, after], axis=1)
+    there = (around >= 0) & (around < len(counts))
+    total, known = np.where(there, counts[np.where(there, around, 0)], 0.0).sum(1), there.sum(1)
+    return np.where(known > 0, total / np.maximum(known, 1), np.inf)
 
 
 def _stands_for(own: NDArray[np.bool_], holds: NDArray[np.bool_]) -> NDArray[np.float64]:

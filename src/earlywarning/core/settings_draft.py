@@ -90,29 +90,22 @@ def same(one: Any, other: Any) -> bool:
 
 def begun(municipality: str, wanted: Values, in_force: Values, base: int, reason: str, who: str, at: datetime) -> Draft:
     """A new draft. Raises DraftError when it changes nothing or may not be kept."""
-    draft = Draft(
-        municipality=municipality,
-        base=base,
-        before={},
-        changes={},
-        author=who,
-        made_at=at,
-        changed_by=who,
-        changed_at=at,
-        revision=0,
-    )
-    return revised(draft, wanted, in_force, base, reason, who, at)
+    held = _held(wanted, in_force, reason)
+    return Draft(municipality=municipality, base=base, author=who, made_at=at, changed_by=who, changed_at=at, **held)
 
 
 def revised(draft: Draft, wanted: Values, in_force: Values, base: int, reason: str, who: str, at: datetime) -> Draft:
     """The draft with other values, based on what is in force now. Raises DraftError."""
     _must_be_open(draft)
+    return _next(draft, who, at, base=base, **_held(wanted, in_force, reason))
+
+
+def _held(wanted: Values, in_force: Values, reason: str) -> dict[str, Any]:
+    """What a draft holds of the wanted values: those that differ, what they are now, and why."""
     changes = changed(wanted, in_force)
     if not changes:
         raise DraftError("no-change", "nothing differs from what is in force; change at least one key")
-    reason = checked_reason(reason)
-    before = {key: in_force[key] for key in changes}
-    return _next(draft, who, at, base=base, before=before, changes=changes, reason=reason)
+    return {"before": {key: in_force[key] for key in changes}, "changes": changes, "reason": checked_reason(reason)}
 
 
 def rebased(draft: Draft, in_force: Values, base: int, who: str, at: datetime) -> Draft:

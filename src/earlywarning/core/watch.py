@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earlywarning.core.arrivals import Arrivals
-from earlywarning.core.budget import Threshold, calibrate
+from earlywarning.core.budget import WEEKS, Threshold, calibrate
 from earlywarning.core.calendar import UNIT
 from earlywarning.core.counts import CountCube
 from earlywarning.core.detectors.expectation import Expectation, ExpectationSettings, fit_expectation
@@ -176,7 +176,7 @@ class Watch:
             self.zones,
             watched,
             first_day=day,
-            kinds=self.kinds_of(day - max(settings.windows) - 28, day + 7 * 30),
+            kinds=self.kinds_of(day - max(settings.windows), day + WEEK * WEEKS - 1),
             shares=self.shares,
             windows=settings.windows,
             min_count=settings.min_count,
