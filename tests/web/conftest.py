@@ -257,8 +257,9 @@ def visit(browser: Browser) -> Iterator[Open]:
     assert [c for c in complaints if "status of 4" not in c and "ERR_INTERNET_DISCONNECTED" not in c] == []
 
 
-def alert_ids(service: Running) -> list[str]:
-    return [a["alert_id"] for a in service.client.get("/v1/alerts").json()["alerts"]]
+def alert_ids(service: Running, state: str = "all") -> list[str]:
+    """The newest first."""
+    return [a["alert_id"] for a in service.client.get("/v1/alerts").json()["alerts"] if state in ("all", a["state"])]
 
 
 def account(service: Running, name: str, role: str) -> str:

@@ -297,7 +297,7 @@ def test_printed_pages_are_black_on_white_without_menu_or_forms_also_when_dark_i
 
 
 def test_the_inbox_tells_at_once_what_another_has_done_and_a_late_answer_is_refused(service: Running, visit: Open) -> None:
-    alert_id = alert_ids(service)[-1]
+    alert_id = alert_ids(service, "open")[-1]
     inbox = visit(f"{service.address}/alerts?which=all")
     slow = visit(f"{service.address}/alerts/{alert_id}")
     expect(inbox.locator("html")).to_have_attribute("data-live", "yes")

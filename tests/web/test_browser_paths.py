@@ -161,7 +161,7 @@ def test_an_impatient_second_press_on_a_slow_line_counts_once(service: Running, 
 
 
 def test_a_lost_line_is_said_and_caught_up_with_when_it_is_back(service: Running, visit: Open) -> None:
-    alert_id = alert_ids(service)[-1]
+    alert_id = alert_ids(service, "open")[-1]
     page = visit(f"{service.address}/alerts?which=all")
     expect(page.locator("html")).to_have_attribute("data-live", "yes")
     card = page.locator("[data-card]", has=page.locator(f"a[href='/alerts/{alert_id}']"))
