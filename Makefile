@@ -74,7 +74,7 @@ mutants: .venv/.development
 # Which lines and branches the tests go through, also in the processes that they start.
 coverage: .venv/.development
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n0 --ignore tests/kafka
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
