@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
@@ -60,6 +61,12 @@ def known_now(client: Client) -> int:
 
 def day(number: int) -> str:
     return (BEGIN + timedelta(days=number)).date().isoformat()
+
+
+def test_the_application_is_made_without_what_its_framework_gives_up(service: Service) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        make_app(service).openapi_schema.to_schema()
 
 
 def test_a_surge_stands_out_on_the_map_in_the_table_and_in_its_lane(client: Client) -> None:

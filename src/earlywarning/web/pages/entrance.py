@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from litestar import Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from earlywarning.core.roles import ROLES
 from earlywarning.runtimes.front import Front
@@ -66,7 +67,7 @@ async def sign_out(request: Asking, state: State) -> Response[bytes]:
 
 
 @get("/set-up/{secret:str}", include_in_schema=False)
-async def set_up_page(request: Asking, state: State, secret: str) -> Response[bytes]:
+async def set_up_page(request: Asking, state: State, secret: FromPath[str]) -> Response[bytes]:
     """Choose a password, once."""
     account = await asyncio.to_thread(_accounts(state.service).of_set_up, secret, datetime.now(UTC))
     if account is None:
@@ -75,7 +76,7 @@ async def set_up_page(request: Asking, state: State, secret: str) -> Response[by
 
 
 @post("/set-up/{secret:str}", include_in_schema=False)
-async def set_up(request: Asking, state: State, secret: str) -> Response[bytes]:
+async def set_up(request: Asking, state: State, secret: FromPath[str]) -> Response[bytes]:
     """Keep the password and sign in."""
     accounts = _accounts(state.service)
     now = datetime.now(UTC)
