@@ -48,14 +48,14 @@ def problem_words(rule: str, field: str, problem: str, language: Language) -> To
         wanted = own["wants"].get(field)
         if found is not None and (wanted or "{wanted}" not in words):
             return Told(words.format(**found.groupdict(), wanted=wanted))
-    answer = answer_refusal(rule, language)  # one that came by a topic
+    answer = answer_refusal(rule, field, language)  # one that came by a topic
     return Told(problem, foreign=True) if answer is None else Told(answer)
 
 
-def answer_refusal(rule: str, language: Language) -> str | None:
-    """Why an answer to an alert is refused; None where there are no words for the rule."""
+def answer_refusal(rule: str, field: str, language: Language) -> str | None:
+    """Why an answer to an alert is refused, by an AnswerRule and its field; None where there are no words for the rule."""
     known = catalogue(language)["refusal"]
-    return known.get(rule) or (known["personal-data"] if rule in RULE_TEXT else None)
+    return known.get(f"{rule}.{field}") or known.get(rule) or (known["personal-data"] if rule in RULE_TEXT else None)
 
 
 @cache

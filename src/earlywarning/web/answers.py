@@ -79,7 +79,7 @@ def learning(state: State) -> Response[bytes]:
 
 def refusal(error: AnswerError, language: Language) -> str:
     """Why an answer was refused, in the reader's words where there are any for the rule."""
-    return answer_refusal(error.rule, language) or str(error)
+    return answer_refusal(error.rule, error.field, language) or str(error)
 
 
 # ---- signed links -------------------------------------------------------------------------------------------------

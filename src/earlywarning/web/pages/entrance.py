@@ -8,11 +8,12 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 
 from earlywarning.core.roles import ROLES
+from earlywarning.locale.pages import page_text
 from earlywarning.runtimes.front import Front
 from earlywarning.store.accounts import USES, AccountError, Accounts
 from earlywarning.store.attempts import Attempts
 from earlywarning.web.access import SESSION
-from earlywarning.web.pages.frame import Asking, cookie, form_of, go, own_path, render, root_of
+from earlywarning.web.pages.frame import Asking, cookie, form_of, go, language_of, own_path, render, root_of
 from earlywarning.web.passwords import LEAST, MOST, fits, hashed, hashing
 
 _ADDRESS_MORE = 5  # times as many wrong passwords from one address, behind which a whole office may sit
@@ -122,7 +123,7 @@ def _change(request: Asking, service: Front, form: dict[str, str]) -> Response[b
             role = next((r for r in ROLES if r == form.get("role")), ROLES[0])
             districts = [d for d in form.get("districts", "").replace(",", " ").split() if d]
             if unknown := [d for d in districts if d not in service.register.codes]:
-                raise AccountError(f"{unknown[0]!r} is no area of the register")
+                raise AccountError("area", f"{unknown[0]!r} is no area of the register", unknown[0][:40])
             secret = accounts.add(name, role, districts, now, service.settings.access.set_up_hours)
             address = service.settings.service.public_url.rstrip("/") or str(request.base_url).rstrip("/") + root_of(request)
             shown = f"{address}/set-up/{secret}"
@@ -134,7 +135,7 @@ def _change(request: Asking, service: Front, form: dict[str, str]) -> Response[b
         elif action == "revoke":
             accounts.revoke_tokens(name, now)
     except AccountError as error:
-        problem = str(error)
+        problem = page_text(language_of(request), "account_problem", error.rule, value=error.value)
     return _accounts_page(request, service, shown=shown, action=action, problem=problem, status=422 if problem else 200)
 
 
