@@ -44,7 +44,7 @@ def problem_words(rule: str, field: str, problem: str, language: Language) -> To
         words, pattern = own["problem"].get(key), refused_texts(_SUPPLIERS)["problem"].get(key)
         if words is None or pattern is None:
             continue
-        found = _pattern(pattern).fullmatch(problem)
+        found = pattern_of(pattern).fullmatch(problem)
         wanted = own["wants"].get(field)
         if found is not None and (wanted or "{wanted}" not in words):
             return Told(words.format(**found.groupdict(), wanted=wanted))
@@ -59,7 +59,7 @@ def answer_refusal(rule: str, field: str, language: Language) -> str | None:
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern_of(template: str) -> re.Pattern[str]:
     """What finds the details of a text that was made by a template."""
     parts = [re.escape(text) + (f"(?P<{name}>.*?)" if name else "") for text, name, _, _ in Formatter().parse(template)]
     return re.compile("".join(parts), re.DOTALL)
