@@ -1,12 +1,15 @@
 """`earlywarning backtest`, as analysts use it: files in, alerts and a short summary out, errors in words."""
 
+import contextlib
 import csv
 import json
-from datetime import timedelta
+import re
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from earlywarning.cli.app import app
 from tests.cli.test_commands import command
 from tests.core.town import BEGIN, CATEGORIES, areas_text, history, merged, surge
 from tests.web.test_events_by_http import _wire as wire
@@ -49,6 +52,21 @@ def test_the_summary_and_the_alerts_go_to_different_streams(folder: Path) -> Non
     out = command(folder, "backtest", *FILES, "--from", FIRST)
     assert out.startswith("alert_id,opened_on,areas,categories,")
     assert "a week" not in out
+
+
+def test_days_that_could_not_be_judged_are_told_and_not_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = (BEGIN.date() + timedelta(days=200)).isoformat()
+    with contextlib.chdir(folder):
+        app(["backtest", *FILES, "--from", asked, "--out", "alerts.csv"], exit_on_error=False, result_action="return_value")
+    told = re.search(
+        r"judged (\S+) to (\S+), each day.*\n(\d+) alerts in ([\d.]+) weeks, ([\d.]+) a week", said := capsys.readouterr().err
+    )
+    assert told, said
+    first, last = (date.fromisoformat(day) for day in told.groups()[:2])
+    assert first > BEGIN.date() + timedelta(days=360), "a year makes the baselines"
+    weeks = ((last - first).days + 1) / 7
+    assert told.groups()[2:] == (told[3], f"{weeks:.1f}", f"{int(told[3]) / weeks:.2f}")
+    assert f"nothing could be judged before {first}: less than 1 years of history lie before it" in said
 
 
 @pytest.mark.parametrize(

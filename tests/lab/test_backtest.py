@@ -21,6 +21,7 @@ from earlywarning.core.registers import RegisterError
 from earlywarning.lab.backtest import ALERT_COLUMNS, Backtest, Opened, backtest, write_alerts
 from earlywarning.lab.backtest_files import Refused, read_events, read_registers
 from earlywarning.lab.judged_days import LabError
+from earlywarning.lab.recorder import record
 from earlywarning.settings import Mapping
 from earlywarning.sources.files import FileProblem
 from tests.core.town import BEGIN, CATEGORIES, areas_text, event, feed, history, merged, register, settings, surge, tree
@@ -90,6 +91,28 @@ def test_what_was_recorded_after_the_last_day_changes_nothing() -> None:
     assert one.alerts == other.alerts
     assert one.events == len(known) < len(before)
     assert one.weeks == pytest.approx(((last - FIRST).days + 1) / 7)
+
+
+def test_alerts_a_week_are_counted_over_the_days_that_could_be_judged() -> None:
+    """A year of history is asked for; whoever names an earlier day is told the same as who names the first that could be."""
+    events, asked = merged(history(5, days=DAYS), surge(440)), BEGIN.date() + timedelta(days=250)
+    early = backtest(register(), tree(), LocalCalendar(), settings(), events, asked)
+    assert BEGIN.date() + timedelta(days=360) < early.first
+    assert early.weeks == pytest.approx(((early.last - early.first).days + 1) / 7)
+    right = backtest(register(), tree(), LocalCalendar(), settings(), events, early.first)
+    assert len(right.alerts) > 0
+    assert early.alerts == right.alerts
+    assert (early.first, early.per_week) == (right.first, right.per_week)
+    assert record(register(), tree(), LocalCalendar(), settings(), events, asked).meta.first == day_number(early.first)
+
+
+def test_the_first_day_that_can_be_judged_is_judged_and_none_before_it() -> None:
+    events, asked = history(5, days=DAYS), BEGIN.date() + timedelta(days=250)
+    first = backtest(register(), tree(), LocalCalendar(), settings(), events, asked).first
+    alone = backtest(register(), tree(), LocalCalendar(), settings(), events, first, first)
+    assert (alone.first, alone.last) == (first, first)
+    with pytest.raises(LabError, match="less than 1 years of history"):
+        backtest(register(), tree(), LocalCalendar(), settings(), events, asked, first - timedelta(days=1))
 
 
 def test_days_that_are_always_busy_are_expected_to_be_so() -> None:

@@ -95,9 +95,9 @@ def test_what_happens_to_accounts_stands_in_the_audit_log(accounts: Accounts, st
 
 @pytest.mark.parametrize("name", ["", " eva", "x" * 81, "a\nb"])
 def test_a_name_that_nobody_could_write_is_refused(accounts: Accounts, name: str) -> None:
-    with pytest.raises(AccountError, match="1 to 80 printable"):
+    with pytest.raises(AccountError, match="an account's name has 1 to 80 printable"):
         accounts.add(name, "reader", [], NOW, 24)
-    with pytest.raises(AccountError, match="1 to 80 printable"):
+    with pytest.raises(AccountError, match="a token's name has 1 to 80 printable"):
         accounts.add_token(name, "events", NOW)
 
 

@@ -262,6 +262,10 @@ def test_an_administrator_makes_accounts_and_tokens_on_the_page(client: Client, 
     assert accounts_of(service).every()[1].districts == ("D1",)
     wrong = client.post("/accounts", data=form(client, "/accounts", action="add", name="x", role="reader", districts="D9"))
     assert wrong.status_code == 422
+    assert "“D9” is no area of the register" in wrong.text
+    client.get("/accounts?language=sv")
+    swedish = client.post("/accounts", data=form(client, "/accounts", action="token", name="x", use="reading", source="wardens"))
+    assert "Det gick inte: bara en nyckel som skickar händelser kan bindas till en källa" in swedish.text
     token = client.post("/accounts", data=form(client, "/accounts", action="token", name="wardens", use="events"))
     assert re.search(r"ew_[\w-]{40,}", token.text)
     assert "ew_" not in client.get("/accounts", headers=PAGE).text

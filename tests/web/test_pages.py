@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+import warnings
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from litestar import Litestar
@@ -15,6 +17,7 @@ from litestar.testing import TestClient
 
 from earlywarning.core.areas import load_areas, municipality_only
 from earlywarning.core.calendar import date_of
+from earlywarning.core.casework import Answer
 from earlywarning.core.events import Decoded
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.embedded import Service
@@ -60,6 +63,12 @@ def known_now(client: Client) -> int:
 
 def day(number: int) -> str:
     return (BEGIN + timedelta(days=number)).date().isoformat()
+
+
+def test_the_application_is_made_without_what_its_framework_gives_up(service: Service) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        make_app(service).openapi_schema.to_schema()
 
 
 def test_a_surge_stands_out_on_the_map_in_the_table_and_in_its_lane(client: Client) -> None:
@@ -166,6 +175,47 @@ def test_a_refused_answer_says_why_and_loses_nothing(client: Client, service: Se
     assert "sent a" in stale.text
     assert client.post(address, data={**hidden, "action": "fly"}).status_code == 422
     page(client, "/alerts/0999-nothing", 404)
+
+
+@pytest.mark.parametrize(
+    ("step", "english", "swedish"),
+    [
+        ({"action": "close", "reason": "acted-on"}, "a measure was not followed up", "en åtgärd är inte uppföljd"),
+        (
+            {"action": "merge", "into": "1480-240301-0a1b2c3d"},
+            "there is no alert of that id",
+            "det finns ingen varning med det numret",
+        ),
+        (
+            {"action": "measure", "answers": "1", "what": "Klippning", "owner": "Parkenheten", "due": "2020-01-01", "goal": "Sikt"},
+            "done before it begins",
+            "klar innan den börjar",
+        ),
+    ],
+)
+def test_a_refused_answer_is_told_in_the_readers_language(
+    client: Client, service: Service, step: dict[str, str], english: str, swedish: str
+) -> None:
+    alert_id = service.store.alerts()[0].alert_id
+    given: dict[str, object] = {"answer_id": "", "alert_id": alert_id, "actor": "samordnaren", "at": datetime.now(UTC)}
+    measure = {"answers": 1, "what": "Ny belysning", "owner": "Gatukontoret", "due": "2030-01-01", "goal": "Inget klotter"}
+    for i, more in enumerate(
+        (
+            {"action": "assess", "assessment": "confirmed", "reason": "new-problem"},
+            {"action": "picture", "picture": {"situation": "Klotter vid skolan"}},
+            {"action": "cause", "cause": "lighting"},
+            {"action": "measure", **measure},
+        )
+    ):
+        service.answer(msgspec.convert({**given, **more, "answer_id": f"a{i}"}, Answer))
+    for language, words in (("en", english), ("sv", swedish)):
+        text = page(client, f"/alerts/{alert_id}?language={language}")
+        hidden = dict(re.findall(r'<input type="hidden" name="(csrf|revision)" value="([^"]*)">', text))
+        answer = client.post(f"/alerts/{alert_id}", data={**hidden, **step})
+        assert answer.status_code == 422
+        notice = re.search(r'role="alert"><p>(.*?)</p>', answer.text, re.S)
+        assert notice
+        assert words in notice.group(1)
 
 
 def test_the_inbox_is_filtered_searched_and_grouped(client: Client, service: Service) -> None:

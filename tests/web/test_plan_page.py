@@ -115,6 +115,13 @@ def test_a_file_with_errors_changes_nothing_and_every_error_is_said(client: Clie
     assert status == 422
     assert "anna" not in text
     assert Plans(service.store).versions(CODE) == []
+    read(client, "/plan?language=sv")
+    status, text = upload(client, TOML.replace('areas = ["D0"]', 'areas = ["A77"]').replace("by = 2024-03-01", "by = 2020-03-01"))
+    assert status == 422
+    assert "(KLOTTER), areas[1]: området &#39;A77&#39; finns inte i registret" in text
+    assert "2020-03-01 ligger före planens första dag, 2024-01-01" in text
+    assert "is not in the register" not in text
+    assert "ingen fil är vald" in upload(client, "")[1]
 
 
 def test_a_plan_takes_effect_only_after_its_preview_has_been_confirmed(client: Client, service: Service) -> None:

@@ -60,10 +60,10 @@ def run_backtest(
         else:
             with path.open("w", encoding="utf-8", newline="") as file:
                 write_alerts(found, register, file)
-    print("\n".join(_said(found, refused, last, settings, time.perf_counter() - begun)), file=sys.stderr)
+    print("\n".join(_said(found, refused, first, last, settings, time.perf_counter() - begun)), file=sys.stderr)
 
 
-def _said(found: Backtest, refused: Refused, last: date | None, settings: Settings, seconds: float) -> list[str]:
+def _said(found: Backtest, refused: Refused, first: date, last: date | None, settings: Settings, seconds: float) -> list[str]:
     said = [
         f"{found.events:,} events; judged {found.first} to {found.last}, each day with what had been recorded by then",
         f"{len(found.alerts)} alerts in {found.weeks:.1f} weeks, {found.per_week:.2f} a week "
@@ -71,6 +71,11 @@ def _said(found: Backtest, refused: Refused, last: date | None, settings: Settin
     ]
     said += [f"  {n} {tendency}" for tendency, n in found.tendencies.most_common()]
     said += [f"  {line}" for line in [*refused.words(), *found.refused.words()]]
+    if first < found.first:
+        said.append(
+            f"  nothing could be judged before {found.first}: less than {settings.detection.min_years} years of history lie "
+            "before it"
+        )
     if last is not None and found.last < last:
         said.append(f"  nothing was recorded after {found.last}: judged up to that day")
     return [*said, f"  {seconds:.0f} s"]

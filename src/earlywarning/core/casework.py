@@ -13,11 +13,17 @@ import msgspec
 from msgspec import Meta
 
 from earlywarning.core.alert_record import Alert
-from earlywarning.core.screening import find_personal_data
+from earlywarning.core.screening import PersonalRule, find_personal_data
 
 Stage = Literal["new", "acknowledged", "assessed", "picture", "analysis", "measure", "follow-up", "closed", "merged", "expired"]
 Assessment = Literal["confirmed", "known-cause", "false-alarm", "data-fault"]
 Action = Literal["acknowledge", "assess", "picture", "cause", "measure", "follow-up", "close", "reopen", "merge", "note", "expire"]
+
+AnswerRule = Literal[
+    PersonalRule,
+    "stale", "illegal-transition", "missing", "not-allowed", "too-long", "not-confirmed", "unknown-cause", "before-begin",
+    "unknown-measure", "not-acted-on", "not-followed-up", "confirmed", "other-municipality", "unknown-alert", "ended",
+]  # fmt: skip
 
 EXPLAINED = ("known-cause", "data-fault")  # assessments that leave an alert's days out of later baselines
 
@@ -67,7 +73,7 @@ _TO: Mapping[Action, Stage] = {
 class AnswerError(ValueError):
     """An answer that cannot be taken: names the field, what is wrong with it, and what is allowed."""
 
-    def __init__(self, field: str, rule: str, problem: str) -> None:
+    def __init__(self, field: str, rule: AnswerRule, problem: str) -> None:
         self.field, self.rule, self.problem = field, rule, problem
         super().__init__(f"{field}: {problem}")
 

@@ -2,21 +2,24 @@
 
 from collections.abc import Collection
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
 
 from earlywarning.core.events import KINDS
-from earlywarning.core.screening import find_personal_data
+from earlywarning.core.screening import PersonalRule, find_personal_data
 
 LONGEST_NAME = 120
 LONGEST = 366  # days
 ALL = "*"
 
+MarkRule = Literal[PersonalRule, "unknown", "missing", "before-first", "too-long", "not-allowed", "date"]
+
 
 class MarkError(ValueError):
     """A known event that cannot be kept: names the field, the rule it breaks, and what is allowed."""
 
-    def __init__(self, field: str, rule: str, problem: str) -> None:
+    def __init__(self, field: str, rule: MarkRule, problem: str) -> None:
         self.field, self.rule, self.problem = field, rule, problem
         super().__init__(f"{field}: {problem}")
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.kinship import Kinship
-from earlywarning.core.screening import find_personal_data
+from earlywarning.core.screening import PersonalRule, find_personal_data
 
 REASONS = (
     "festival", "sports", "demonstration", "market", "school-holiday", "public-holiday", "exercise", "campaign",
@@ -17,11 +18,13 @@ MOST_DAYS = 60
 _YEAR, _ABOUT = timedelta(days=365), timedelta(days=3)
 SEVERE = "severe"  # the tendency that no mute holds back
 
+MuteRule = Literal[PersonalRule, "unknown", "missing", "before-first", "past", "too-long", "not-allowed", "ended"]
+
 
 class MuteError(ValueError):
     """A mute that cannot be made: names the field, the rule it breaks, and what is allowed."""
 
-    def __init__(self, field: str, rule: str, problem: str) -> None:
+    def __init__(self, field: str, rule: MuteRule, problem: str) -> None:
         self.field, self.rule, self.problem = field, rule, problem
         super().__init__(f"{field}: {problem}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from earlywarning.core.action_plan import Action, ActionPlan, Goal, Priority
 from earlywarning.core.areas import AreaRegister
 from earlywarning.core.categories import CategoryTree
-from earlywarning.core.screening import RULE_TEXT, find_personal_data
+from earlywarning.core.screening import RULE_TEXT, PersonalRule, find_personal_data
 
 Path = tuple[str | int, ...]
+PlanRule = Literal[
+    PersonalRule,
+    "missing", "before", "period", "twice", "unknown-area", "unknown-category", "unknown-priority", "one-measure", "overlap",
+    "range", "not-of-priority", "no-population", "no-buffer",
+]  # fmt: skip
 _LONGEST = 10 * 366  # days of a period: what is longer is a wrong year
 
 
@@ -21,7 +26,7 @@ class PlanProblem(NamedTuple):
     """One error. path: from the plan down to the field, as ("priorities", 0, "goal", "rate"); rule: a short name."""
 
     path: Path
-    rule: str
+    rule: PlanRule
     text: str
 
 
@@ -120,7 +125,9 @@ def _action(path: Path, action: Action, plan: ActionPlan, register: AreaRegister
     yield from _codes((*path, "categories"), action.categories, tree.codes, "category")
     if action.priority and plan.priority(action.priority) is None:
         known = ", ".join(p.code for p in plan.priorities) or "none"
-        yield PlanProblem((*path, "priority"), "unknown", f"{action.priority!r} is not a priority of this plan; there are {known}")
+        yield PlanProblem(
+            (*path, "priority"), "unknown-priority", f"{action.priority!r} is not a priority of this plan; there are {known}"
+        )
     if action.ends is not None:
         yield from _period(path, "begins", action.begins, "ends", action.ends)
     for one, other in (("areas", "comparison"), ("areas", "buffer"), ("buffer", "comparison"), ("areas", "buffer_comparison"),
@@ -142,13 +149,14 @@ def _overlap(one: Iterable[str], other: Iterable[str], register: AreaRegister) -
     return set()
 
 
-def _codes(path: Path, codes: Sequence[str], known: Sequence[str], what: str) -> Iterator[PlanProblem]:
+def _codes(path: Path, codes: Sequence[str], known: Sequence[str], what: Literal["area", "category"]) -> Iterator[PlanProblem]:
     there = set(known)
+    unknown: PlanRule = "unknown-area" if what == "area" else "unknown-category"
     for i, code in enumerate(codes):
         if code not in there:
             near = [k for k in known if k.casefold() == code.casefold()]
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            yield PlanProblem((*path, i), f"unknown-{what}", f"{what} {code!r} is not in the register{hint}")
+            yield PlanProblem((*path, i), unknown, f"{what} {code!r} is not in the register{hint}")
         elif code in codes[:i]:
             yield PlanProblem((*path, i), "twice", f"{what} {code!r} stands twice")
 

@@ -19,6 +19,10 @@ LONGEST_REASON = 2_000
 
 Values = Mapping[str, Any]
 State = Literal["draft", "applied", "withdrawn"]
+DraftRule = Literal[
+    "unknown", "unknown-key", "no-change", "stale", "clash", "settled", "no-reason", "reason", "personal-data", "actor", "invalid",
+    "no-file", "file-differs", "unwritable",
+]  # fmt: skip
 Standing = Literal["draft", "in-force", "superseded", "withdrawn"]
 
 
@@ -28,7 +32,7 @@ class DraftError(ValueError):
     problems: what is wrong, by key; "" for what no single key has done.
     """
 
-    def __init__(self, rule: str, problem: str, problems: Mapping[str, str] | None = None) -> None:
+    def __init__(self, rule: DraftRule, problem: str, problems: Mapping[str, str] | None = None) -> None:
         self.rule, self.problem, self.problems = rule, problem, dict(problems or {})
         super().__init__(problem if not self.problems else "; ".join(f"{k}: {v}" if k else v for k, v in self.problems.items()))
 

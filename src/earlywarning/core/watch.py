@@ -73,6 +73,7 @@ class Watch:
         self.scope, self.space, self.cube, self.settings = scope, scope.space, cube, settings
         self.day_kinds = day_kinds
         self.today: int | None = None
+        self.ready_since: int | None = None  # first day on which there was history enough to judge
         self.fitted: Expectation | None = None
         self.fitted_on: int | None = None  # the day of that fit
         self.watched: Watched | None = None
@@ -104,6 +105,7 @@ class Watch:
             if day == self._fit_day:
                 self._fit(day, arrivals)
         if self.ready:
+            self.ready_since = day if self.ready_since is None else self.ready_since
             self._expect(day, arrivals)
         if self._fitted_threshold is not None:
             self.threshold = self._threshold_of(day, self._fitted_threshold)

@@ -35,7 +35,10 @@ class Opened(NamedTuple):
 
 
 class Backtest(NamedTuple):
-    """alerts: those opened on the days first..last, in order. events: how many were recorded until then."""
+    """alerts: those opened on the days first..last, in order. events: how many were recorded until then.
+
+    first: the day that was asked for, or the first of them before which there was history enough.
+    """
 
     alerts: list[Opened]
     events: int
@@ -73,8 +76,8 @@ def backtest(
     """Feed events in their order of recording to an engine of its own, and keep the alerts opened on first..last.
 
     events: sorted by recorded_at; those recorded after `last` (default: the newest day) are not looked at. What was
-    recorded before `first` is history: it makes baselines, and raises nothing. Raises LabError when nothing can be
-    judged.
+    recorded before `first` is history: it makes baselines, and raises nothing; days before there is history enough raise
+    nothing either. Raises LabError when nothing can be judged.
     """
     days = judged_days(events, calendar, first, last)
     chosen = settings._replace(watch=settings.watch._replace(first_judged=day_number(first)))
@@ -88,9 +91,8 @@ def backtest(
     feed(engine, events, days, heard)
     if refused.counts.total() == days.events:
         raise LabError("\n".join(["none of the events could be used", *refused.words()]))
-    if not engine.watch.ready:
-        raise days.too_short(chosen.watch.min_years)
-    return Backtest(_opened(engine, first, days.last), days.events, refused, first, days.last)
+    able = days.that_could_be_judged(engine.watch)
+    return Backtest(_opened(engine, able.first, able.last), able.events, refused, able.first, able.last)
 
 
 def _opened(engine: Engine, first: date, last: date) -> list[Opened]:

@@ -9,6 +9,7 @@ from earlywarning.core.calendar import LocalCalendar, date_of, day_number, insta
 from earlywarning.core.changes import Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
+from earlywarning.core.watch import Watch
 
 _BATCH = 20_000
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)  # a history has no present against which an event could lie in the future
@@ -19,19 +20,25 @@ class LabError(ValueError):
 
 
 class JudgedDays(NamedTuple):
-    """oldest: day of the first event's recording; first, last: judged days; events: how many were recorded until then."""
+    """oldest: day of the first event's recording; first, last: days to judge; events: how many were recorded until then."""
 
     oldest: date
     first: date
     last: date
     events: int
 
-    def too_short(self, min_years: int) -> LabError:
-        """Nothing could be judged."""
-        return LabError(
-            f"nothing could be judged by {self.last}: less than {min_years} years of history lie before it (detection.min_years); "
-            f"the first event was recorded on {self.oldest}"
-        )
+    def that_could_be_judged(self, watch: Watch) -> "JudgedDays":
+        """Those of the days, once they are fed, before which there was history enough. Raises LabError when there are none.
+
+        Whoever counted alerts over all of them would be told too few a week.
+        """
+        since = None if watch.ready_since is None else date_of(watch.ready_since)
+        if since is None or since > self.last:
+            raise LabError(
+                f"nothing could be judged by {self.last}: less than {watch.settings.min_years} years of history lie before it "
+                f"(detection.min_years); the first event was recorded on {self.oldest}"
+            )
+        return self._replace(first=max(self.first, since))
 
 
 def judged_days(events: Sequence[AnyEvent], calendar: LocalCalendar, first: date, last: date | None) -> JudgedDays:

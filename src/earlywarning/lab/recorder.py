@@ -173,9 +173,7 @@ def record(
             progress(date_of(engine.today))
 
     feed(engine, events, days, heard)
-    if not engine.days:
-        raise days.too_short(chosen.watch.min_years)
-    return _recording(engine, settings, shares, lengths, days, tried)
+    return _recording(engine, settings, shares, lengths, days.that_could_be_judged(engine.watch), tried)
 
 
 def shares_of(settings: EngineSettings) -> dict[str, float]:

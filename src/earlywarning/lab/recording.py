@@ -95,7 +95,7 @@ class Meta(msgspec.Struct, frozen=True):
     """What a recording is of. settings: version in force; windows: that were recorded, and those in
     force; shares: of the budget, by tendency.
 
-    first, last: judged days, in day numbers, none before there was history enough (see Recording); events: that were recorded
+    first, last: judged days, in day numbers, none before there was history enough; events: that were recorded
     by the end; history: first day of the counts.
     """
 
@@ -141,11 +141,6 @@ class Recording:
     blocks: list[Block]
     heard: list[Heard]
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Whoever asked for days on which nothing could be judged yet would be told too few alerts a week."""
-        if len(self.days) and self.meta.first < self.days[0]:
-            object.__setattr__(self, "meta", msgspec.structs.replace(self.meta, first=int(self.days[0])))
 
     @cached_property
     def number_of(self) -> dict[Block, int]:
@@ -276,7 +271,9 @@ def load_recording(path: Path, scope: Scope) -> Recording:
     found = Found(*(data[f"found.{name}"] for name in Found._fields))
     blocks = [Block(*b) for b in head.blocks]
     heard = [Heard(*h) for h in head.heard]
-    return Recording(head.meta, scope, data["days"], data["fit_of"], fits, found, data["ends"], blocks, heard)
+    # Files of before have the day that was asked for, on which nothing could be judged yet.
+    meta = msgspec.structs.replace(head.meta, first=max(head.meta.first, int(data["days"][0])))
+    return Recording(meta, scope, data["days"], data["fit_of"], fits, found, data["ends"], blocks, heard)
 
 
 def joined(parts: Sequence[Found]) -> Found:

@@ -44,22 +44,22 @@ def problem_words(rule: str, field: str, problem: str, language: Language) -> To
         words, pattern = own["problem"].get(key), refused_texts(_SUPPLIERS)["problem"].get(key)
         if words is None or pattern is None:
             continue
-        found = _pattern(pattern).fullmatch(problem)
+        found = pattern_of(pattern).fullmatch(problem)
         wanted = own["wants"].get(field)
         if found is not None and (wanted or "{wanted}" not in words):
             return Told(words.format(**found.groupdict(), wanted=wanted))
-    answer = answer_refusal(rule, language)  # one that came by a topic
+    answer = answer_refusal(rule, field, language)  # one that came by a topic
     return Told(problem, foreign=True) if answer is None else Told(answer)
 
 
-def answer_refusal(rule: str, language: Language) -> str | None:
-    """Why an answer to an alert is refused; None where there are no words for the rule."""
+def answer_refusal(rule: str, field: str, language: Language) -> str | None:
+    """Why an answer to an alert is refused, by an AnswerRule and its field; None where there are no words for the rule."""
     known = catalogue(language)["refusal"]
-    return known.get(rule) or (known["personal-data"] if rule in RULE_TEXT else None)
+    return known.get(f"{rule}.{field}") or known.get(rule) or (known["personal-data"] if rule in RULE_TEXT else None)
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern_of(template: str) -> re.Pattern[str]:
     """What finds the details of a text that was made by a template."""
     parts = [re.escape(text) + (f"(?P<{name}>.*?)" if name else "") for text, name, _, _ in Formatter().parse(template)]
     return re.compile("".join(parts), re.DOTALL)

@@ -22,8 +22,15 @@ USES: tuple[Use, ...] = ("events", "reading", "coordinator", "analyst", "adminis
 _SEEN_EVERY = timedelta(minutes=1)  # a session's last use is kept to the minute, so that reading seldom writes
 
 
+AccountRule = Literal["account-name", "token-name", "source-name", "role", "area", "source-use"]
+
+
 class AccountError(RuntimeError):
-    """Something about an account or token that the administrator must put right; says how."""
+    """Something about an account or token that the administrator must put right; says how. value: what was not there."""
+
+    def __init__(self, rule: AccountRule, problem: str, value: str = "") -> None:
+        self.rule, self.value = rule, value
+        super().__init__(problem)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +87,9 @@ class Accounts:
 
         Raises AccountError for a name or role that is not allowed.
         """
-        _check_name(name, "an account's name", 80)
+        _check_name("account-name", name, "an account's name", 80)
         if role not in ROLES:
-            raise AccountError(f"{role!r} is no role; roles are {', '.join(ROLES)}")
+            raise AccountError("role", f"{role!r} is no role; roles are {', '.join(ROLES)}")
         secret = secrets.token_urlsafe(32)
         row = {
             "municipality": self._own, "name": name, "role": role, "districts": msgspec.json.encode(list(districts)).decode(),
@@ -194,11 +201,11 @@ class Accounts:
 
         Raises AccountError.
         """
-        _check_name(name, "a token's name", 80)
+        _check_name("token-name", name, "a token's name", 80)
         if source:
-            _check_name(source, "a source", 64)
+            _check_name("source-name", source, "a source", 64)
             if use != "events":
-                raise AccountError("only a token that sends events is bound to a source")
+                raise AccountError("source-use", "only a token that sends events is bound to a source")
         secret = f"ew_{secrets.token_urlsafe(32)}"
         row = {"token_hash": digest(secret), "municipality": self._own, "name": name, "use": use, "created_at": now,
                "source": source or None}  # fmt: skip
@@ -242,9 +249,9 @@ class Accounts:
         c.execute(t.audit.insert().values(**entry._asdict()))
 
 
-def _check_name(name: str, what: str, longest: int) -> None:
+def _check_name(rule: AccountRule, name: str, what: str, longest: int) -> None:
     if not 0 < len(name) <= longest or name != name.strip() or not name.isprintable():
-        raise AccountError(f"{what} has 1 to {longest} printable characters, without spaces around it")
+        raise AccountError(rule, f"{what} has 1 to {longest} printable characters, without spaces around it")
 
 
 def _account(row: sa.RowMapping) -> Account:

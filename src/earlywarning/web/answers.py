@@ -12,6 +12,7 @@ import jinja2
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.casework import REASONS, Answer, AnswerError, Casework, possible
@@ -49,7 +50,7 @@ def casework_of(service: Front, alert: Alert) -> dict[str, Any]:
 
 
 @post("/v1/alerts/{alert_id:str}/answers", status_code=200, summary="Answer an alert", tags=["alerts"])
-async def answer_alert(request: Request[Any, Any, State], state: State, alert_id: str) -> Response[bytes]:
+async def answer_alert(request: Request[Any, Any, State], state: State, alert_id: FromPath[str]) -> Response[bytes]:
     """Acknowledge, assess, describe, decide a measure, follow up, close, reopen, merge: as the Answer schema says, without
     `alert_id` and `at`, which the service sets. 409: someone was quicker, or the alert is not at that stage."""
     service: Front = state.service
@@ -78,14 +79,14 @@ def learning(state: State) -> Response[bytes]:
 
 def refusal(error: AnswerError, language: Language) -> str:
     """Why an answer was refused, in the reader's words where there are any for the rule."""
-    return answer_refusal(error.rule, language) or str(error)
+    return answer_refusal(error.rule, error.field, language) or str(error)
 
 
 # ---- signed links -------------------------------------------------------------------------------------------------
 
 
 @get("/answer/{token:str}", include_in_schema=False)
-async def show_link(state: State, token: str, language: Language | None = None) -> Response[bytes]:
+async def show_link(state: State, token: FromPath[str], language: FromQuery[Language | None] = None) -> Response[bytes]:
     """What a link offers. Nothing changes by looking: mail programs look at links by themselves."""
     return await asyncio.to_thread(_shown, state.service, token, language)
 
@@ -100,7 +101,7 @@ def _shown(service: Front, token: str, language: Language | None) -> Response[by
 
 @post("/answer/{token:str}", include_in_schema=False, status_code=200)
 async def answer_link(
-    request: Request[Any, Any, State], state: State, token: str, language: Language | None = None
+    request: Request[Any, Any, State], state: State, token: FromPath[str], language: FromQuery[Language | None] = None
 ) -> Response[bytes]:
     """Take the answer of a form. The link itself is the permission and no cookie is looked at, so no other site can use it."""
     body = (await request.body())[:_MOST_FORM]

@@ -5,7 +5,7 @@ import csv
 import io
 from collections import Counter
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
@@ -13,7 +13,7 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from earlywarning import __version__
 from earlywarning.core.alert_record import Alert
@@ -94,11 +94,11 @@ def _send_again(words: str) -> Response[bytes]:
 @get("/v1/alerts", summary="List alerts", tags=["alerts"], sync_to_thread=True)
 def list_alerts(
     state: State,
-    alert_state: list[Literal["open", "settled", "withdrawn"]] | None = Parameter(query="state", default=None),
-    since: date | None = None,
-    until: date | None = None,
-    limit: int = Parameter(default=100, ge=1, le=10_000),
-    language: Language | None = None,
+    alert_state: Annotated[list[Literal["open", "settled", "withdrawn"]] | None, QueryParameter(name="state")] = None,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
+    language: FromQuery[Language | None] = None,
 ) -> Response[bytes]:
     """Alerts, the newest first; since and until are days on which they were opened."""
     service, words = _service(state), _language(state, language)
@@ -110,7 +110,7 @@ def list_alerts(
 
 
 @get("/v1/alerts/{alert_id:str}", summary="One alert", tags=["alerts"], sync_to_thread=True)
-def show_alert(state: State, alert_id: str, language: Language | None = None) -> Response[bytes]:
+def show_alert(state: State, alert_id: FromPath[str], language: FromQuery[Language | None] = None) -> Response[bytes]:
     """One alert with what explains it and its history."""
     service, words = _service(state), _language(state, language)
     alert = service.store.alert(alert_id)
@@ -128,10 +128,10 @@ def show_alert(state: State, alert_id: str, language: Language | None = None) ->
 @get("/v1/data-quality", summary="Artefacts of booking", tags=["counts"], sync_to_thread=True)
 def data_quality(
     state: State,
-    since: date | None = None,
-    until: date | None = None,
-    limit: int = Parameter(default=100, ge=1, le=10_000),
-    language: Language | None = None,
+    since: FromQuery[date | None] = None,
+    until: FromQuery[date | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
+    language: FromQuery[Language | None] = None,
 ) -> Response[bytes]:
     """What was recognised as an artefact of booking, the newest first; since and until are days on which it was noted."""
     service, words = _service(state), _language(state, language)
@@ -145,16 +145,16 @@ def data_quality(
 def counts(
     request: Asking,
     state: State,
-    first: date | None = None,
-    last: date | None = None,
-    area: list[str] | None = None,
-    category: list[str] | None = None,
-    kind: list[Literal["incident", "report"]] | None = None,
-    origin: list[Literal["reported", "discovered", "tasked"]] | None = None,
-    window: int = Parameter(default=1, ge=1, le=366),
-    by_origin: bool = False,
-    zeros: bool = False,
-    form: Literal["json", "csv"] = Parameter(query="format", default="json"),
+    first: FromQuery[date | None] = None,
+    last: FromQuery[date | None] = None,
+    area: FromQuery[list[str] | None] = None,
+    category: FromQuery[list[str] | None] = None,
+    kind: FromQuery[list[Literal["incident", "report"]] | None] = None,
+    origin: FromQuery[list[Literal["reported", "discovered", "tasked"]] | None] = None,
+    window: Annotated[int, QueryParameter(ge=1, le=366)] = 1,
+    by_origin: FromQuery[bool] = False,
+    zeros: FromQuery[bool] = False,
+    form: Annotated[Literal["json", "csv"], QueryParameter(name="format")] = "json",
 ) -> Response[bytes]:
     """Events by area, category, kind of source and local day, or in the window of so many days ending on each day.
 
@@ -215,7 +215,7 @@ def categories(state: State) -> Response[bytes]:
 
 
 @get("/v1/schemas/{kind:str}", summary="JSON Schema of an event", tags=["events"], sync_to_thread=False)
-def event_schema(kind: str) -> Response[bytes]:
+def event_schema(kind: FromPath[str]) -> Response[bytes]:
     """The published schema of an incident or a report."""
     if kind not in KINDS:
         return problem(404, f"there are schemas for {' and '.join(KINDS)}")

@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
+from litestar.params import FromQuery
 
 from earlywarning.briefing import Audience, BriefingError, briefing_messages, render_html, render_pdf
 from earlywarning.briefing.messages import Addressee
@@ -33,10 +34,10 @@ def _week(service: Front, wanted: str) -> str:
 @get("/v1/briefing", summary="The weekly situational picture", tags=["briefing"], sync_to_thread=True)
 def picture(
     state: State,
-    week: str = "",
-    form: Literal["html", "pdf", "json"] = "html",
-    language: Language | None = None,
-    audience: Audience = "group",
+    week: FromQuery[str] = "",
+    form: FromQuery[Literal["html", "pdf", "json"]] = "html",
+    language: FromQuery[Language | None] = None,
+    audience: FromQuery[Audience] = "group",
 ) -> Response[bytes]:
     """A week such as 2026-W12; without one, the newest that is over. audience=outside hides small counts, as the settings say."""
     service: Front = state.service

@@ -1,10 +1,11 @@
 """Feeds over HTTP: alerts as Atom, as CAP 1.2 documents in Atom, and as a calendar; and single CAP documents."""
 
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from earlywarning.channels import feeds
 from earlywarning.channels.cap_document import CapSender
@@ -40,7 +41,9 @@ def _feed(service: Front, language: Language | None, path: str) -> feeds.Feed:
 
 
 @get("/v1/feeds/atom", summary="Alerts as an Atom feed", tags=["alerts"], sync_to_thread=True)
-def atom_feed(state: State, limit: int = Parameter(default=50, ge=1, le=MOST), language: Language | None = None) -> Response[bytes]:
+def atom_feed(
+    state: State, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 50, language: FromQuery[Language | None] = None
+) -> Response[bytes]:
     """The newest alerts; an entry changes when anything about its alert does."""
     service: Front = state.service
     body = feeds.atom(_items(service, limit), _feed(service, language, "/v1/feeds/atom"))
@@ -48,7 +51,9 @@ def atom_feed(state: State, limit: int = Parameter(default=50, ge=1, le=MOST), l
 
 
 @get("/v1/feeds/cap", summary="Alerts as CAP 1.2 documents", tags=["alerts"], sync_to_thread=True)
-def cap_feed(state: State, limit: int = Parameter(default=50, ge=1, le=MOST), language: Language | None = None) -> Response[bytes]:
+def cap_feed(
+    state: State, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 50, language: FromQuery[Language | None] = None
+) -> Response[bytes]:
     """An Atom feed of Common Alerting Protocol documents, restricted to the coordination group."""
     service: Front = state.service
     sender = CapSender(service.settings.service.public_url or f"earlywarning-{service.register.municipality}")
@@ -58,7 +63,7 @@ def cap_feed(state: State, limit: int = Parameter(default=50, ge=1, le=MOST), la
 
 @get("/v1/feeds/calendar", summary="Alerts and measures as a calendar", tags=["alerts"], sync_to_thread=True)
 def calendar_feed(
-    state: State, limit: int = Parameter(default=50, ge=1, le=MOST), language: Language | None = None
+    state: State, limit: Annotated[int, QueryParameter(ge=1, le=MOST)] = 50, language: FromQuery[Language | None] = None
 ) -> Response[bytes]:
     """Alerts on their days, measures on the day they are due, for a calendar program to subscribe to."""
     service: Front = state.service

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from earlywarning.lab.bench import Choice, LabError, Recording
 from earlywarning.lab.labels import LABEL_TYPES, label_rows
@@ -127,7 +127,7 @@ async def lab_known(state: State) -> Response[bytes]:
 
 @get("/lab/export", include_in_schema=False)
 async def lab_export(
-    request: Asking, state: State, what: str = "alerts", form: Form = Parameter(query="as", default="csv")
+    request: Asking, state: State, what: FromQuery[str] = "alerts", form: Annotated[Form, QueryParameter(name="as")] = "csv"
 ) -> Response[bytes]:
     """The answer as a file. what: settings (a row each), alerts (of both), curve."""
     asked_for = what if what in ("settings", "curve") else "alerts"

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from earlywarning.runtimes.front import Front
 from earlywarning.runtimes.replaying import Chosen, ReplayedMany, replay_chosen
@@ -32,10 +32,10 @@ class ReplayLetters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @get("/v1/dead-letters", summary="Refused events", tags=["events"], sync_to_thread=True)
 def list_letters(
     state: State,
-    rule: str | None = None,
-    source: str | None = None,
-    after: int = Parameter(default=0, ge=0, le=2**63 - 1),
-    limit: int = Parameter(default=100, ge=1, le=10_000),
+    rule: FromQuery[str | None] = None,
+    source: FromQuery[str | None] = None,
+    after: Annotated[int, QueryParameter(ge=0, le=2**63 - 1)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
 ) -> Response[bytes]:
     """Events that were refused and wait, with field, rule and problem."""
     service: Front = state.service

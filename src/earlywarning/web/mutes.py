@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery
 
 from earlywarning.core.mutes import MuteError
 from earlywarning.core.rhythms import local_day
@@ -30,7 +31,7 @@ def _place(state: State, wanted: Language | None) -> tuple[Front, Names, Languag
 
 
 @get("/v1/mutes", summary="List mutes", tags=["mutes"])
-async def list_mutes(state: State, over: bool = False, language: Language | None = None) -> Response[bytes]:
+async def list_mutes(state: State, over: FromQuery[bool] = False, language: FromQuery[Language | None] = None) -> Response[bytes]:
     """Mutes that last or are still to come; over: also those that are over or were ended."""
     service, names, words = _place(state, language)
     today = local_day(datetime.now(UTC), service.settings.municipality.timezone)
@@ -41,7 +42,7 @@ async def list_mutes(state: State, over: bool = False, language: Language | None
 
 @post("/v1/mutes", status_code=201, summary="Make a mute", tags=["mutes"])
 async def make_mute(
-    request: Request[Any, Any, State], state: State, preview: bool = False, language: Language | None = None
+    request: Request[Any, Any, State], state: State, preview: FromQuery[bool] = False, language: FromQuery[Language | None] = None
 ) -> Response[bytes]:
     """Mute areas and categories for some days; the answer names the alerts that it hits. preview: only see what it would hit."""
     service, names, words = _place(state, language)
@@ -60,7 +61,7 @@ async def make_mute(
 
 @post("/v1/mutes/{mute_id:str}/end", status_code=200, summary="End a mute", tags=["mutes"])
 async def end_mute(
-    request: Request[Any, Any, State], state: State, mute_id: str, language: Language | None = None
+    request: Request[Any, Any, State], state: State, mute_id: FromPath[str], language: FromQuery[Language | None] = None
 ) -> Response[bytes]:
     """End a mute before its last day. The body says who: {"who": "coordinator"}."""
     service, names, words = _place(state, language)

@@ -1,12 +1,12 @@
 """The outbox over HTTP: messages that wait or were given up, and another try."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from earlywarning.runtimes.front import Front
 from earlywarning.store.outbox import Outbox, Waiting
@@ -30,8 +30,8 @@ def _row(w: Waiting) -> dict[str, Any]:
 @get("/v1/outbox", summary="Messages that wait or were given up", tags=["operations"], sync_to_thread=True)
 def list_messages(
     state: State,
-    message_state: list[Literal["waiting", "delivered", "dead", "dropped"]] | None = Parameter(query="state", default=None),
-    limit: int = Parameter(default=100, ge=1, le=10_000),
+    message_state: Annotated[list[Literal["waiting", "delivered", "dead", "dropped"]] | None, QueryParameter(name="state")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
 ) -> Response[bytes]:
     """Messages, the newest first, without what they say."""
     service: Front = state.service

@@ -1,13 +1,13 @@
 """The action plan over HTTP: as it is in force, where it stands, and a new version while the service runs."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from earlywarning.core.action_plan import ActionPlan
 from earlywarning.core.calendar import date_of
@@ -27,7 +27,9 @@ from earlywarning.web.json_answers import OWN_STYLE, json_answer, problem
 
 @get("/v1/plan", summary="The action plan", tags=["plan"])
 async def show_plan(
-    state: State, language: Language | None = None, form: Literal["json", "toml"] = Parameter(query="format", default="json")
+    state: State,
+    language: FromQuery[Language | None] = None,
+    form: Annotated[Literal["json", "toml"], QueryParameter(name="format")] = "json",
 ) -> Response[bytes]:
     """The plan in force, its versions, and where each priority stands in words; or the plan alone as TOML, to be changed and
     imported again."""
@@ -56,9 +58,9 @@ def _shown(service: Front, language: Language | None, form: Literal["json", "tom
 async def put_plan(
     request: Request[Any, Any, State],
     state: State,
-    actor: str = Parameter(min_length=1, max_length=80),
-    note: str = Parameter(default="", max_length=2_000),
-    file: str = Parameter(default="plan.toml", max_length=200),
+    actor: Annotated[str, QueryParameter(min_length=1, max_length=80)],
+    note: Annotated[str, QueryParameter(max_length=2_000)] = "",
+    file: Annotated[str, QueryParameter(max_length=200)] = "plan.toml",
 ) -> Response[bytes]:
     """A plan as TOML or CSV, as the ending of `file` says. 422 names everything that is wrong; nothing is then changed."""
     return await sync_to_thread(_put, state.service, await request.body(), file, actor, note)
@@ -99,10 +101,10 @@ def put_in_force(service: Front, plan: ActionPlan, actor: str, note: str) -> Put
 @get("/v1/plan/follow-up", summary="The yearly follow-up", tags=["plan"])
 async def show_follow_up(
     state: State,
-    year: int | None = Parameter(default=None, ge=1990, le=2099),
-    form: Literal["html", "pdf"] = "pdf",
-    language: Language | None = None,
-    smallest: int = Parameter(default=5, ge=1, le=1_000),
+    year: Annotated[int | None, QueryParameter(ge=1990, le=2099)] = None,
+    form: FromQuery[Literal["html", "pdf"]] = "pdf",
+    language: FromQuery[Language | None] = None,
+    smallest: Annotated[int, QueryParameter(ge=1, le=1_000)] = 5,
 ) -> Response[bytes]:
     """The yearly follow-up of the action plan, of this year unless one is named. Counts below `smallest` are not shown; 1 shows
     all, for the group itself."""

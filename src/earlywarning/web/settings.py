@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from earlywarning.core.settings_draft import DraftError
 from earlywarning.locale.pages import page_text
@@ -114,21 +114,21 @@ async def show_settings(state: State) -> Response[bytes]:
 
 
 @get("/v1/settings/versions", summary="Versions of the settings", tags=["settings"])
-async def list_versions(state: State, limit: int = Parameter(default=20, ge=1, le=_MOST)) -> Response[bytes]:
+async def list_versions(state: State, limit: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 20) -> Response[bytes]:
     """Versions that were put in force, the newest first: when, by whom, why, and what differs from the one before."""
     service: Front = state.service
     return await _answered(lambda: {"versions": [shown_version(v) for v in settings_changes.versions(service, limit)]})
 
 
 @get("/v1/settings/drafts", summary="Drafts of settings", tags=["settings"])
-async def list_drafts(state: State, limit: int = Parameter(default=100, ge=1, le=_MOST)) -> Response[bytes]:
+async def list_drafts(state: State, limit: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 100) -> Response[bytes]:
     """Drafts, the newest first, also those that are settled."""
     service: Front = state.service
     return await _answered(lambda: {"drafts": drafts_shown(service, limit)})
 
 
 @get("/v1/settings/drafts/{draft_id:int}", summary="One draft", tags=["settings"])
-async def show_draft(state: State, draft_id: int) -> Response[bytes]:
+async def show_draft(state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """A draft with its comparison and its clashes with what is in force."""
     service: Front = state.service
     return await _answered(lambda: shown_draft(service, settings_changes.get(service, draft_id)))
@@ -146,7 +146,7 @@ async def make_draft(request: Asking, state: State) -> Response[bytes]:
 
 
 @post("/v1/settings/drafts/{draft_id:int}", status_code=200, summary="Change a draft", tags=["settings"])
-async def change_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def change_draft(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """As a new one, with the revision that was seen; 409 when somebody else has changed it since."""
     service: Front = state.service
 
@@ -157,7 +157,7 @@ async def change_draft(request: Asking, state: State, draft_id: int) -> Response
 
 
 @post("/v1/settings/drafts/{draft_id:int}/rebase", status_code=200, summary="Base a draft on what is in force", tags=["settings"])
-async def rebase_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def rebase_draft(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """After a clash, when the draft's values are still wanted. Body: {"revision": 1}."""
     service: Front = state.service
     return await _done(
@@ -166,7 +166,7 @@ async def rebase_draft(request: Asking, state: State, draft_id: int) -> Response
 
 
 @post("/v1/settings/drafts/{draft_id:int}/withdraw", status_code=200, summary="Withdraw a draft", tags=["settings"])
-async def withdraw_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def withdraw_draft(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """Give a draft up; it stays to be read. Body: {"revision": 1}."""
     service: Front = state.service
     return await _done(
@@ -175,7 +175,7 @@ async def withdraw_draft(request: Asking, state: State, draft_id: int) -> Respon
 
 
 @post("/v1/settings/drafts/{draft_id:int}/apply", status_code=200, summary="Put a draft in force", tags=["settings"])
-async def apply_draft(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def apply_draft(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """Body: {"revision": 1, "seen": 7}, the version it was compared with. 409 when either is no longer so, or keys clash."""
     service: Front = state.service
     return await _done(

@@ -6,6 +6,7 @@ import numpy as np
 from litestar import Response, get
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.events import KINDS
@@ -25,7 +26,7 @@ _COMPLETE = 0.95  # share of a window's events from which it is drawn as complet
 
 
 @get("/areas/{code:str}", include_in_schema=False, sync_to_thread=True)
-def area_page(request: Asking, state: State, code: str) -> Response[bytes]:
+def area_page(request: Asking, state: State, code: FromPath[str]) -> Response[bytes]:
     """Half a year of one area. Raises NotFoundException for an area that is not there, or not the visitor's to see."""
     service: Front = state.service
     register, tree = service.register, service.tree

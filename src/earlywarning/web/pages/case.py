@@ -9,6 +9,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from earlywarning.core.alert_record import Alert
 from earlywarning.core.casework import CAUSES, OUTCOMES, REASONS, Action, Answer, AnswerError, Casework, possible
@@ -36,7 +37,7 @@ _NEXT: dict[str, Action] = {
 
 
 @get("/alerts/{alert_id:str}", include_in_schema=False)
-async def case_page(request: Asking, state: State, alert_id: str) -> Response[bytes]:
+async def case_page(request: Asking, state: State, alert_id: FromPath[str]) -> Response[bytes]:
     """The alert. Raises NotFoundException for one that is not there, or not the visitor's to see."""
 
     def work() -> Response[bytes]:
@@ -55,7 +56,7 @@ def _alert(request: Asking, service: Front, alert_id: str) -> Alert:
 
 
 @post("/alerts/{alert_id:str}", include_in_schema=False)
-async def answer_case(request: Asking, state: State, alert_id: str) -> Response[bytes]:
+async def answer_case(request: Asking, state: State, alert_id: FromPath[str]) -> Response[bytes]:
     """Take the answer of a form; what is refused is said beside the form, and nothing of it is lost."""
     form = await form_of(request)
     return await asyncio.to_thread(_answered, request, state, alert_id, form)

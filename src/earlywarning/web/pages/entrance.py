@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from litestar import Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from earlywarning.core.roles import ROLES
+from earlywarning.locale.pages import page_text
 from earlywarning.runtimes.front import Front
 from earlywarning.store.accounts import USES, AccountError, Accounts
 from earlywarning.store.attempts import Attempts
 from earlywarning.web.access import SESSION
-from earlywarning.web.pages.frame import Asking, cookie, form_of, go, own_path, render, root_of
+from earlywarning.web.pages.frame import Asking, cookie, form_of, go, language_of, own_path, render, root_of
 from earlywarning.web.passwords import LEAST, MOST, fits, hashed, hashing
 
 _ADDRESS_MORE = 5  # times as many wrong passwords from one address, behind which a whole office may sit
@@ -66,7 +68,7 @@ async def sign_out(request: Asking, state: State) -> Response[bytes]:
 
 
 @get("/set-up/{secret:str}", include_in_schema=False)
-async def set_up_page(request: Asking, state: State, secret: str) -> Response[bytes]:
+async def set_up_page(request: Asking, state: State, secret: FromPath[str]) -> Response[bytes]:
     """Choose a password, once."""
     account = await asyncio.to_thread(_accounts(state.service).of_set_up, secret, datetime.now(UTC))
     if account is None:
@@ -75,7 +77,7 @@ async def set_up_page(request: Asking, state: State, secret: str) -> Response[by
 
 
 @post("/set-up/{secret:str}", include_in_schema=False)
-async def set_up(request: Asking, state: State, secret: str) -> Response[bytes]:
+async def set_up(request: Asking, state: State, secret: FromPath[str]) -> Response[bytes]:
     """Keep the password and sign in."""
     accounts = _accounts(state.service)
     now = datetime.now(UTC)
@@ -121,7 +123,7 @@ def _change(request: Asking, service: Front, form: dict[str, str]) -> Response[b
             role = next((r for r in ROLES if r == form.get("role")), ROLES[0])
             districts = [d for d in form.get("districts", "").replace(",", " ").split() if d]
             if unknown := [d for d in districts if d not in service.register.codes]:
-                raise AccountError(f"{unknown[0]!r} is no area of the register")
+                raise AccountError("area", f"{unknown[0]!r} is no area of the register", unknown[0][:40])
             secret = accounts.add(name, role, districts, now, service.settings.access.set_up_hours)
             address = service.settings.service.public_url.rstrip("/") or str(request.base_url).rstrip("/") + root_of(request)
             shown = f"{address}/set-up/{secret}"
@@ -133,7 +135,7 @@ def _change(request: Asking, service: Front, form: dict[str, str]) -> Response[b
         elif action == "revoke":
             accounts.revoke_tokens(name, now)
     except AccountError as error:
-        problem = str(error)
+        problem = page_text(language_of(request), "account_problem", error.rule, value=error.value)
     return _accounts_page(request, service, shown=shown, action=action, problem=problem, status=422 if problem else 200)
 
 

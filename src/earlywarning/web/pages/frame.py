@@ -12,6 +12,7 @@ import jinja2
 from babel.dates import format_date, format_datetime
 from litestar import Request, Response, get
 from litestar.datastructures import Cookie, State
+from litestar.params import FromPath
 from markupsafe import Markup
 
 from earlywarning.locale import LANGUAGES, Language
@@ -58,7 +59,7 @@ STATIC = _files()
 
 
 @get("/static/{name:str}", include_in_schema=False, sync_to_thread=False)
-def static_file(request: Asking, name: str) -> Response[bytes]:
+def static_file(request: Asking, name: FromPath[str]) -> Response[bytes]:
     """Style, script and icon: their addresses change with their content, so that browsers keep them."""
     file = STATIC.get(name)
     if file is None:

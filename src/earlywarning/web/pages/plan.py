@@ -16,6 +16,7 @@ from earlywarning.core.casework import Casework
 from earlywarning.core.roles import suffices
 from earlywarning.core.standing import kept
 from earlywarning.locale import Language, Names, headline
+from earlywarning.locale.refused import Told
 from earlywarning.plan.bars import Bars, action_bars, priority_bars, priority_levels
 from earlywarning.plan.figures import goal_kind
 from earlywarning.plan.record import ActionFigures, PriorityFigures
@@ -111,7 +112,7 @@ async def plan_page(request: Asking, state: State) -> Response[bytes]:
 
 
 def shown_plan(
-    request: Asking, state: State, *, problems: Sequence[str] = (), status: int = 200, saved: int = 0
+    request: Asking, state: State, *, problems: Sequence[Told] = (), status: int = 200, saved: int = 0
 ) -> Response[bytes]:
     """The page. problems: what was wrong with a file that was to be imported; saved: number of a version just put in force."""
     service: Front = state.service

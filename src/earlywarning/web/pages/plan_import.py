@@ -9,6 +9,8 @@ from litestar.datastructures import State, UploadFile
 from earlywarning.core.action_plan import ActionPlan, in_words
 from earlywarning.core.plan_check import PlanError
 from earlywarning.locale.pages import page_text
+from earlywarning.locale.plan_problems import plan_problem
+from earlywarning.locale.refused import Told
 from earlywarning.plan.words import span_words
 from earlywarning.plan.writing import plan_differences
 from earlywarning.runtimes.front import Front
@@ -41,13 +43,14 @@ def _looked_at(request: Asking, state: State, form: dict[str, str], name: str, d
     service: Front = state.service
     language, note = language_of(request), form.get("note", "").strip()[:_MOST_NOTE]
     actor = request.user.name or page_text(language, "case", "open_actor")
+    if not data:
+        return shown_plan(request, state, problems=[Told(page_text(language, "plan", "no_file"))], status=422)
     try:
-        if not data:
-            raise PlanError([page_text(language, "plan", "no_file")])
         plan = read_here(service, data, name, actor, note)
     except PlanError as error:
-        more = len(error.problems) - _MOST_PROBLEMS
-        problems = [*error.problems[:_MOST_PROBLEMS], *([page_text(language, "plan", "more_problems", n=more)] if more > 0 else [])]
+        problems = [plan_problem(line, language) for line in error.problems[:_MOST_PROBLEMS]]
+        if (more := len(error.problems) - _MOST_PROBLEMS) > 0:
+            problems.append(Told(page_text(language, "plan", "more_problems", n=more)))
         return shown_plan(request, state, problems=problems, status=422)
     plans, own = Plans(service.store), service.register.municipality
     versions = plans.versions(own)

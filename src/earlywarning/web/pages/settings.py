@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from earlywarning.core.roles import suffices
 from earlywarning.core.settings_draft import Draft, DraftError, changed, compared, standing
@@ -88,7 +89,7 @@ async def save_draft(request: Asking, state: State) -> Response[bytes]:
 
 
 @get("/settings/drafts/{draft_id:int}", include_in_schema=False)
-async def draft_page(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def draft_page(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """A draft, compared with what is in force. Raises NotFoundException."""
     front: Front = state.service
 
@@ -100,7 +101,7 @@ async def draft_page(request: Asking, state: State, draft_id: int) -> Response[b
 
 
 @post("/settings/drafts/{draft_id:int}", include_in_schema=False)
-async def change_draft_page(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def change_draft_page(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """Save a draft anew, base it on what is in force now, or withdraw it."""
     front: Front = state.service
     form = await request.form()
@@ -122,7 +123,7 @@ async def change_draft_page(request: Asking, state: State, draft_id: int) -> Res
 
 
 @post("/settings/drafts/{draft_id:int}/apply", include_in_schema=False)
-async def apply_page(request: Asking, state: State, draft_id: int) -> Response[bytes]:
+async def apply_page(request: Asking, state: State, draft_id: FromPath[int]) -> Response[bytes]:
     """Put a draft in force as it was seen."""
     front: Front = state.service
     form = await request.form()
