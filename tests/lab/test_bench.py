@@ -32,9 +32,8 @@ SUBSETS = st.sampled_from([(1,), (1, 3, 7, 14, 28), (7, 28), (1, 14)])
 
 def test_todays_settings_give_what_a_replay_gives(recording: Recording, replayed: Backtest) -> None:
     both = agreement([a.first for a in replayed.alerts], retune(recording, Choice()), recording)
-    # One rise is two alerts in the replay: the day's first events speak of a neighbourhood, the day as a whole of the town.
-    assert (both.exact, both.tried, both.both) == (7, 6, 6)
-    assert both.same_block == 5
+    assert (both.exact, both.tried, both.both) == (7, 7, 7)
+    assert both.same_block == 6
 
 
 def test_the_threshold_of_a_choice_is_the_services_own(recording: Recording, lab_events: list[AnyEvent]) -> None:
