@@ -28,8 +28,8 @@ from tests.web.conftest import SETTINGS, write_town
 SCHEMAS = opening.known_schemas()
 EARLIER = SCHEMAS[:-1]
 AT = datetime(2024, 3, 1, 12, tzinfo=UTC)
-# Rows that a service adds when it starts: who wrote last, the key of links, which settings are in force since when.
-ADDED_TO = {"source_state": 3, "settings_versions": 1}
+# Rows that a service adds when it starts: who wrote last, the key of links, since when settings and method are in force.
+ADDED_TO = {"source_state": 4, "settings_versions": 1}
 
 
 @pytest.fixture(scope="module")

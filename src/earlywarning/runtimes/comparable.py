@@ -1,4 +1,5 @@
-"""From which day on a store can be held against a rebuild of it, when its oldest months have been forgotten."""
+"""From which day on a store can be held against a rebuild of it: when its oldest months have been forgotten, or when the program
+decided otherwise before."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
@@ -6,10 +7,12 @@ from typing import NamedTuple
 
 from earlywarning.core.alert_record import Alert, AlertChange, Signal
 from earlywarning.core.alerts import OF_WEEKS, OF_WEEKS_SETTLE
+from earlywarning.core.method import METHOD
 from earlywarning.runtimes.forgetting import last_run
 from earlywarning.settings import Settings
 from earlywarning.settings_retention import days_needed
 from earlywarning.store import Store
+from earlywarning.store.methods import methods_of
 
 _FIT_LASTS = 28  # days for which a baseline stands before it is fitted anew
 
@@ -44,6 +47,33 @@ def kept_by_retention(store: Store, settings: Settings) -> Kept | None:
     # On that day the engine was made anew; what it had judged in the hours before rested on more.
     rests = None if forgot.events_gone_on is None else forgot.events_gone_on + timedelta(days=1)
     return Kept(pages_from, judged, min(forgot.kept_from["alerts"], forgot.kept_from["events"]), rests)
+
+
+class Limit(NamedTuple):
+    """What keeps earlier alerts from being compared as a whole. said: what it is, in words. rests_from: the first day from which
+    on it does not; None where that is not known."""
+
+    rests_from: date | None
+    said: str
+
+
+def limits_of(store: Store, municipality: str, kept: Kept | None, last: date) -> list[Limit]:
+    """What keeps alerts of a store whose clock stands on the day `last` from being compared as a whole. Raises StoreError."""
+    out = []
+    if kept is not None:
+        out.append(Limit(kept.rests_from, f"{kept.said}, and with them how late events came and how rare they were"))
+    methods = methods_of(store, municipality)
+    if not methods or methods[-1].number != METHOD:
+        before = f"method {methods[-1].number} of the program" if methods else "a method of the program that nobody noted"
+        # As if it came now.
+        said = f"alerts were decided by {before}, and this one decides by method {METHOD}"
+        out.append(Limit(last + timedelta(days=1), said))
+    elif (since := methods[-1].since) is not None:
+        before = f"by method {methods[-2].number} before" if len(methods) > 1 else "before by one that nobody noted"
+        # On that day an engine of this program went on from where another stood, as after months were forgotten.
+        said = f"since {since} alerts have been decided by method {METHOD} of the program, {before}"
+        out.append(Limit(since + timedelta(days=1), said))
+    return out
 
 
 class Span(NamedTuple):

@@ -45,6 +45,7 @@ from earlywarning.settings_watch import watch_settings
 from earlywarning.sources.police_poller import PolicePoller
 from earlywarning.sources.supply import ItemResult, Supply
 from earlywarning.store import Store, StoredDeadLetter, StoreError
+from earlywarning.store.methods import note_method
 from earlywarning.store.settings_versions import SettingsVersions
 
 log = structlog.get_logger(__name__)
@@ -130,13 +131,12 @@ class Service:
     def _kafka_options(self) -> Mapping[str, Any]:
         from earlywarning.runtimes.kafka.connection import client_options  # noqa: PLC0415  # an extra, for channels of kind kafka
 
-        s = self.settings
-        return client_options(ClusterSettings(kafka=s.kafka, folder=s.folder))
+        return client_options(ClusterSettings(kafka=self.settings.kafka, folder=self.settings.folder))
 
     def _restore(self, engine: Engine) -> None:
         municipality = engine.register.municipality
-        state = self.store.engine_state(municipality)
-        if state is None:
+        note_method(self.store, municipality)
+        if (state := self.store.engine_state(municipality)) is None:
             return
         clock_day, clock_hour = state
         kept = self.store.alerts(municipality=municipality, states=("open", "withdrawn"))

@@ -21,7 +21,15 @@ from earlywarning.core.pages import decode_page, join_pages
 from earlywarning.core.reenacting import Happening, Reenacted, heard, reenact_events, reenact_pages
 from earlywarning.runtimes.archive import BackupError
 from earlywarning.runtimes.assembly import area_register, category_tree, engine_settings, make_engine
-from earlywarning.runtimes.comparable import Kept, counts_that_differ, first_day_alike, followed_spans, kept_by_retention
+from earlywarning.runtimes.comparable import (
+    Kept,
+    Limit,
+    counts_that_differ,
+    first_day_alike,
+    followed_spans,
+    kept_by_retention,
+    limits_of,
+)
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.supplied import Supplied
 from earlywarning.settings import Settings, SettingsError, parse_settings
@@ -53,8 +61,9 @@ def rebuild(
     """Make the state anew from the store's pages, or from suppliers' files, and compare it with what is stored.
 
     judged_from: first day that is judged; without it the day on which the first alert was opened, and with files the
-    beginning; where events have been forgotten, the first day whose judgement rests on kept ones alone. Raises BackupError,
-    StoreError, PageError, FileProblem, SettingsError, RegisterError.
+    beginning; where events have been forgotten, the first day whose judgement rests on kept ones alone. Alerts from before events
+    were forgotten, or from before the program's method changed, are compared by their counts. Raises BackupError, StoreError,
+    PageError, FileProblem, SettingsError, RegisterError.
     """
     municipality = settings.municipality.code
     clock = store.engine_state(municipality)
@@ -73,6 +82,8 @@ def rebuild(
         (v for case in Cases(store).every(municipality) for v in case.verdicts), key=lambda v: (v.given_on, v.revision)
     )
     happenings += heard(verdicts, _given, engine.calendar)
+    limits = limits_of(store, municipality, None if files else kept, last)
+    happenings += _discoveries(store, municipality, limits, begin, last, engine.calendar)
     pages = dict(store.pages(municipality))
     ordered = False
     if files:
@@ -91,8 +102,8 @@ def rebuild(
     if kept is not None:
         rebuilt = {day: page for day, page in rebuilt.items() if day >= day_number(kept.pages_from)}
         made.alerts = {name: a for name, a in made.alerts.items() if name in alerts or not kept.gone(a)}
-        if not files:
-            alerts, miscounted = _since_alike(store, settings, begin, last, alerts, made, kept, notes)
+    if limits:
+        alerts, miscounted = _since_alike(store, settings, begin, last, alerts, made, limits, notes)
     differences = [*_pages(pages, rebuilt), *_clock(clock, made), *miscounted]
     exact, by_order, told = _alerts(alerts, made, store, notes, ordered=ordered)
     changes, changed = _history(alerts, made, store, ordered=ordered)
@@ -124,8 +135,32 @@ def _begin(
     return begin
 
 
+def _rests_from(limits: Sequence[Limit]) -> date | None:
+    """The first day from which on nothing keeps alerts from being compared as a whole; None where that is not known."""
+    days = [limit.rests_from for limit in limits]
+    return None if None in days else max(day for day in days if day is not None)
+
+
+def _discoveries(
+    store: Store, municipality: str, limits: Sequence[Limit], begin: date, last: date, calendar: LocalCalendar
+) -> list[Happening]:
+    """The engine told on which days alerts about counts were opened, whatever the rebuild opened: a false discovery rate hangs on
+    all of them."""
+    rests_from = _rests_from(limits) if limits else None
+    if rests_from is None or not begin < rests_from <= last:
+        return []
+    opened = [day_number(day) for day in store.opening_days(municipality) if day < rests_from]
+
+    def happen(engine: Engine) -> None:
+        engine.tallies.discoveries[:] = opened
+
+    # Behind the last event of the day before: the level of a day is set when it begins.
+    day = day_number(rests_from)
+    return [Happening(day - 1, int(calendar.first_hour(day)), happen)]
+
+
 def _since_alike(
-    store: Store, settings: Settings, begin: date, last: date, alerts: dict[str, Alert], made: Reenacted, kept: Kept,
+    store: Store, settings: Settings, begin: date, last: date, alerts: dict[str, Alert], made: Reenacted, limits: Sequence[Limit],
     notes: list[str],
 ) -> tuple[dict[str, Alert], list[str]]:  # fmt: skip
     """The stored alerts that can be compared to the last digit, those of the rebuild kept to the same days; and what of the earlier
@@ -133,11 +168,11 @@ def _since_alike(
     steps: dict[str, list[AlertChange]] = {}
     for change in made.history:
         steps.setdefault(change.alert.alert_id, []).append(change)
-    settle, since = settings.alerts.settle_after_days, None
-    if kept.rests_from is not None:
+    settle, since, rests_from = settings.alerts.settle_after_days, None, _rests_from(limits)
+    if rests_from is not None:
         stored = followed_spans(alerts.values(), {name: store.history(name) for name in alerts}, last, settle)
         rebuilt = followed_spans(made.alerts.values(), steps, last, settle)
-        since = first_day_alike(max(begin, kept.rests_from), last, stored, rebuilt)
+        since = first_day_alike(max(begin, rests_from), last, stored, rebuilt)
     told, earlier = [], 0
     for name in sorted(alerts.keys() & made.alerts.keys()):
         one = alerts[name]
@@ -145,10 +180,9 @@ def _since_alike(
             earlier += 1
             told += [f"alert {name}: {line}" for line in counts_that_differ(one, made.alerts[name])]
     whole = "no alert can be compared as a whole" if since is None else f"alerts opened from {since} on are compared as a whole"
-    notes.append(
-        f"{kept.said}, and with them how late events came and how rare they were; {whole}, of {earlier} others, opened from "
-        f"{begin} on, the counts"
-    )
+    of_when = "" if begin == date.min else f", opened from {begin} on"
+    said = "; ".join(limit.said for limit in limits)
+    notes.append(f"{said}; {whole}, of {earlier} others{of_when}, the counts")
     made.alerts = {name: a for name, a in made.alerts.items() if since is not None and a.opened_on >= since}
     return {name: a for name, a in alerts.items() if since is not None and a.opened_on >= since}, _few(told)
 

@@ -38,6 +38,7 @@ from earlywarning.runtimes.learned import answered
 from earlywarning.runtimes.sending import Sending, contents_of, sending_of
 from earlywarning.settings import ClusterSettings, Retention
 from earlywarning.store import Store, StoreError
+from earlywarning.store.methods import method_to_note
 from earlywarning.store.settings_versions import SettingsVersions
 
 log = structlog.get_logger(__name__)
@@ -237,10 +238,13 @@ class Desk:
                     "a message was passed over", topic=tp.topic, partition=tp.partition, offset=message.offset, problem=str(error)
                 )
         for municipality, said in gathered.items():
-            numbers = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
+            noted = {f"number:{municipality}:{topic}": str(n) for topic, n in said.numbers.items()}
+            if said.clock is not None and said.clock.method:
+                day, method, program = said.clock.clock_day, said.clock.method, said.clock.program
+                noted |= method_to_note(self.store, municipality, method, day, program)
             changes, sending = said.changes(municipality), self.sending.get(municipality)
             also = sending.dispatch.kept_with(changes, datetime.now(UTC)) if sending is not None else []
-            self.store.commit(changes, said.letters, numbers, also=also)
+            self.store.commit(changes, said.letters, noted, also=also)
             self._numbers[municipality] = said.numbers
             self.metrics.count_changes(said.history)
         # Written last: what is read twice is known by its number, or replaces itself.

@@ -63,11 +63,16 @@ class PageMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClockMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the clock of a municipality's engine stands: all days before have closed."""
+    """Where the clock of a municipality's engine stands: all days before have closed.
+
+    method, program: by which method its worker decides, and the worker's version; 0 where an earlier version does not say.
+    """
 
     municipality: str
     clock_day: int
     clock_hour: int
+    method: int = 0
+    program: str = ""
     format: int = FORMAT
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 import msgspec
 
+from earlywarning import __version__
 from earlywarning.core.alert_record import Alert, AlertChange
 from earlywarning.core.alerts import SCANNED, followed, last_noted
 from earlywarning.core.calendar import day_number
@@ -13,6 +14,7 @@ from earlywarning.core.casework import Verdict
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import Decoded
+from earlywarning.core.method import METHOD
 from earlywarning.runtimes.assembly import engine_settings, make_engine
 from earlywarning.runtimes.day_calendar import day_calendar
 from earlywarning.runtimes.forgetting import first_day_kept, refuse_before
@@ -221,7 +223,9 @@ class Municipality:
     def clock(self) -> ClockMessage:
         """Where the clock stands."""
         entry, municipality = self.journal.entry, self.engine.register.municipality
-        return ClockMessage(municipality=municipality, clock_day=entry.clock_day, clock_hour=entry.clock_hour)
+        return ClockMessage(
+            municipality=municipality, clock_day=entry.clock_day, clock_hour=entry.clock_hour, method=METHOD, program=__version__
+        )
 
     def published(self, page: PageMessage) -> None:
         """A page is on the brokers; one that has changed since stays to be published."""
