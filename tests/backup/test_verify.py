@@ -157,7 +157,7 @@ def test_history_is_not_judged_in_a_rebuild_either(work: Path) -> None:
     chosen = load_settings(work / "earlywarning.toml")
     service = Service.open(chosen)
     events = merged(history(3, days=460), surge(410), surge(455, area="A4"))
-    turn = BEGIN + timedelta(days=440)
+    turn = BEGIN + timedelta(days=439, hours=11)  # a local midnight: judging begins with a whole day
     past, live = [e for e in events if e.recorded_at < turn], [e for e in events if e.recorded_at >= turn]
     service.take([supply(past)], BEGIN + timedelta(days=500), history=True)
     feed(service, live)

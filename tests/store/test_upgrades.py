@@ -123,13 +123,17 @@ def test_a_store_of_an_earlier_schema_is_upgraded_with_all_that_it_held_and_the_
     assert len(held["pages"]) > 400
     write_town(tmp_path)
     text = SETTINGS.replace("sqlite:///store.db", url)
+    Store.open(url, writer=True).close()
+    with _connect(url).connect() as connection:
+        assert opening.schema_of(connection) == SCHEMAS[-1]
+        now = contents(connection, tables)
+    for name, before in held.items():
+        assert set(before) <= set(now[name]), name
     service = Service.open(parse_settings(text, file="x", folder=tmp_path))
     try:
         with _connect(url).connect() as connection:
-            assert opening.schema_of(connection) == SCHEMAS[-1]
             now = contents(connection, tables)
         for name, before in held.items():
-            assert set(before) <= set(now[name]), name
             assert len(now[name]) - len(before) == ADDED_TO.get(name, 0), name
         # It goes on as the one that wrote it would have: the same alerts are open, and repeats are known.
         assert {a.alert_id for a in service.store.alerts(states=["open"])} == set(service.engine.book.cases)
