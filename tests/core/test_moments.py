@@ -101,7 +101,7 @@ def test_an_alert_that_goes_and_comes_back_within_a_batch_is_told_as_it_went_and
     for begin in range(0, len(events), size):
         kept.take(events[begin : begin + size])
     (told,) = [h for h in kept.history.values() if h[0].alert.areas == ("A0",)]
-    assert [(h.change, h.alert.observed) for h in told] == [("opened", 4), ("withdrawn", 4), ("reopened", 4)]
+    assert [(h.change, h.alert.observed) for h in told] == [("opened", 3), ("withdrawn", 3), ("reopened", 3)]
 
 
 def test_what_is_spread_over_days_is_not_like_another_however_it_comes(past: list[AnyEvent]) -> None:

@@ -23,6 +23,9 @@ from tests.web.conftest import write_town
 DAYS = 446  # of history, the last of them today
 
 SENDING = """
+[alerts]
+false_alarms_per_week = 0.1
+
 [channels.mail]
 kind = "email"
 host = "127.0.0.1"
@@ -86,7 +89,7 @@ def test_an_alert_reaches_those_whose_place_it_is_and_its_link_answers_it(servic
     covered = {area for a in service.store.alerts(states=["open"]) for area in a.areas}
     place = next(area for area in ("A0", "A1", "A2") if not covered & {area, "D0", CODE})
     before = {a.alert_id for a in service.store.alerts()}
-    _take(service, _until_now(surge(DAYS, n=14, area=place)))
+    _take(service, _until_now(surge(DAYS, n=25, area=place)))
     newest = next(a for a in service.store.alerts() if a.alert_id not in before and place in a.areas)
 
     def mails() -> list[EmailMessage]:

@@ -179,7 +179,7 @@ def test_a_lost_line_is_said_and_caught_up_with_when_it_is_back(service: Running
 
 def test_of_two_at_once_the_second_is_told_who_was_there_and_what_has_changed(closed: Running, visit: Open) -> None:
     first, second = signed_in(visit, closed, "Alva"), signed_in(visit, closed, "Bertil")
-    first.goto(f"{closed.address}/alerts?which=all")
+    first.goto(f"{closed.address}/alerts")
     address = first.locator("[data-card] h3 a").last.get_attribute("href") or ""
     watching = second.context.new_page()
     watching.goto(f"{closed.address}/alerts?which=all")
