@@ -35,6 +35,11 @@ _LONGEST = (
 )  # fmt: skip
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: many tests wait for brokers, browsers and clocks."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the longest files to the front; within a file the order stays."""
     rank = {Path(__file__).parent / name: i for i, name in enumerate(_LONGEST)}
