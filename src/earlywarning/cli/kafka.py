@@ -107,7 +107,7 @@ def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
     cluster = _cluster(settings_file)
     from earlywarning.cli.serve import end_in_order, listen  # noqa: PLC0415
     from earlywarning.runtimes.kafka.desk import Desk  # noqa: PLC0415
-    from earlywarning.runtimes.process_memory import give_back_large_blocks  # noqa: PLC0415
+    from earlywarning.runtimes.process_memory import give_back_large_blocks, give_back_small_blocks  # noqa: PLC0415
     from earlywarning.web.many import make_many  # noqa: PLC0415
     from earlywarning.web.serving import server_of  # noqa: PLC0415
 
@@ -118,6 +118,7 @@ def run_desk(settings_file: Path | None, host: str, port: int | None) -> None:
         sys.setswitchinterval(0.0005)  # as in the service in one process
         end_in_order()
         give_back_large_blocks()
+        give_back_small_blocks()
         desk.start()
         structlog.get_logger(__name__).info("desk listens", address=address)
         app = make_many(desk.counters, desk.metrics, desk.show_state, lambda: desk.alive, host or cluster.service.host)

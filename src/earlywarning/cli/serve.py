@@ -14,7 +14,7 @@ from earlywarning.cli.feeding import replay_demonstration
 from earlywarning.cli.place import OperatorError, settings_to_run
 from earlywarning.cli.showing import alerts_table
 from earlywarning.runtimes.embedded import Service
-from earlywarning.runtimes.process_memory import give_back_large_blocks
+from earlywarning.runtimes.process_memory import give_back_large_blocks, give_back_small_blocks
 from earlywarning.settings import load_settings
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
@@ -49,6 +49,7 @@ def run_service(settings_file: Path | None, municipality: str, host: str, port: 
         if replay_only:
             return
         give_back_large_blocks()
+        give_back_small_blocks()
         # The writer computes while the event loop answers: hand over often, or each answer waits for whole turns.
         sys.setswitchinterval(0.0005)
         end_in_order()
