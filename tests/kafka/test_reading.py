@@ -6,11 +6,14 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
+from msgspec import structs
 
 from earlywarning.core.pages import decode_page
 from earlywarning.runtimes.kafka.application import make_app
@@ -42,6 +45,36 @@ async def losing(*words, **more):
     return got
 
 application._Thread._fetch_records = losing
+worker.run_worker(load_cluster_settings(Path(sys.argv[1])))
+"""
+
+# A worker that has to let go of its partitions, and gets them back, while it makes its first engine.
+LETTING_GO = """
+import sys
+import time
+from pathlib import Path
+from earlywarning.runtimes.kafka import worker
+from earlywarning.settings import load_cluster_settings
+
+started, restore, made = [], worker.Municipality.restore, []
+begin = worker.Worker.__init__
+
+def begun(self, *words):
+    begin(self, *words)
+    started.append(self)
+
+def lasting(*words):
+    engine = restore(*words)
+    if not made:
+        made.append(engine)
+        self, before = started[0], started[0]._generation
+        thread = self.app.consumer._thread
+        thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
+        while self._generation == before:
+            time.sleep(0.01)
+    return engine
+
+worker.Worker.__init__, worker.Municipality.restore = begun, lasting
 worker.run_worker(load_cluster_settings(Path(sys.argv[1])))
 """
 
@@ -170,6 +203,70 @@ def test_a_worker_to_whom_messages_never_come_ends_and_its_successor_reads_them(
     cluster.workers.remove(deaf)
     cluster.start_worker()
     _until_counted(cluster, 7)
+
+
+def test_a_rebuild_whose_partitions_are_taken_away_begins_nothing(cluster: Cluster) -> None:
+    """Faust would end it while the group waits for its other members, and read and write what is another worker's."""
+    let_go, rebuilt = [], []
+
+    async def rebuild() -> None:
+        app = make_app(cluster.settings, lambda: let_go.append(True))
+
+        async def recovered() -> None:
+            rebuilt.append(app.consumer_generation_id)
+
+        app.Table("table", partitions=1).on_recover(recovered)
+        recovery: Any = app.tables.recovery
+        await recovery.on_rebalance(set(), set(), set(), 0)
+        app.consumer_generation_id = 1
+        recovery.on_partitions_revoked(set())
+        assert let_go
+        await recovery.on_recovery_completed(1)
+        await recovery.on_rebalance(set(), set(), set(), 1)
+        await recovery.on_recovery_completed(0)  # of the assignment before
+        assert not rebuilt
+        with pytest.raises(ConsumerNotStarted):
+            await recovery.on_recovery_completed(1)
+        assert rebuilt == [1]
+
+    asyncio.run(rebuild())
+
+
+def test_the_end_of_a_log_does_not_go_back(cluster: Cluster) -> None:
+    """A leader that has just begun may name too early an end, until the others have told it how far they are."""
+    tp = TP(topic_name(cluster.settings.kafka, INCIDENTS), OWN)
+    named = 9
+
+    async def look() -> None:
+        nonlocal named
+        reader = Reader(make_app(cluster.settings), cluster.settings, lambda: None)
+        consumer = SimpleNamespace(assignment=lambda: {tp}, highwater=lambda _: named, past_gap=lambda _, offset: offset)
+        reader._app = SimpleNamespace(consumer=consumer)
+        reader._next[tp] = 5
+        assert not reader.at_end((INCIDENTS, OWN))
+        named = 5
+        assert not reader.at_end((INCIDENTS, OWN))
+        reader._next[tp] = 9
+        assert reader.at_end((INCIDENTS, OWN))
+        reader._next[tp] = 5
+        assert await reader.look()  # the brokers hold nothing there, and say so when they are asked
+        assert reader.at_end((INCIDENTS, OWN))
+
+    asyncio.run(look())
+
+
+def test_what_an_engine_took_when_its_partitions_were_taken_away_is_taken_again(cluster: Cluster, town: Path) -> None:
+    """The engine that took it is ahead of what is written, and must not go on: what it refused would never be heard of."""
+    cluster.publish([town])
+    (refused,) = made_events(1, CODE, name="refused")
+    batch = encode_events([*made_events(7, CODE), structs.replace(refused, category="unheard-of")])
+    cluster.send([Message(INCIDENTS, CODE, batch, history=False)])
+    cluster.start_program(LETTING_GO)
+    _until_counted(cluster, 7)
+    cluster.wait_until_done(300, most_restarts=0)
+    letters = cluster.desk.store.dead_letters(municipality=CODE)
+    assert [(d.letter.field, d.letter.event_id) for d in letters] == [("category", "refused0")]
+    assert cluster.log().count("state is there") == 2
 
 
 def test_an_idle_worker_lives(cluster: Cluster, town: Path) -> None:

@@ -8,22 +8,30 @@ in that lose messages for good, and a worker that lost the last ones of a partit
 - Afterwards Faust goes back to what the group has committed, but where nothing was committed yet it stays behind what
   was dropped (`_rewind`).
 - Flow goes on before Faust has gone back, and what came meanwhile is thrown away when flow is resumed (`resume_partitions`).
+
+And a rebuild goes on after its partitions were taken away, while the group waits for other members: at its end Faust calls the
+state complete and has messages flow, and nobody says again that the partitions are gone (`_Recovery`).
 """
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, ClassVar
 
 # Faust reads these when it is imported.
 os.environ.setdefault("F_NODELAY", "1")
 import faust
+import structlog
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.tables import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
 from earlywarning.runtimes.kafka.connection import password, tls
 from earlywarning.runtimes.kafka.topics import MOST_BYTES, MOST_STATE_BYTES, group
 from earlywarning.settings import ClusterSettings
+
+log = structlog.get_logger(__name__)
 
 # Milliseconds that a fetch waits at the broker. While one waits for quiet partitions, no other is sent to the same broker: with
 # Faust's own 1500 a message waits as long before it is read.
@@ -106,13 +114,52 @@ class _Transport(Transport):
     Consumer: ClassVar[Any] = _Consumer
 
 
+class _Recovery(Recovery):
+    """A rebuild that comes to an end only while the partitions that it is for are this worker's."""
+
+    app: "_App"
+    _taken_away = False
+
+    def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Partitions are about to be another worker's; what runs is for nothing."""
+        self._taken_away = True
+        self.app.let_go()
+        super().on_partitions_revoked(revoked)
+
+    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+        """Partitions were given out anew."""
+        self._taken_away = False
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Begin to work, or leave it to the rebuild that follows the next assignment."""
+        if self._taken_away or generation_id != self.app.consumer_generation_id:
+            log.info("a rebuild is given up, since its partitions were taken away", generation=generation_id)
+            return
+        await super().on_recovery_completed(generation_id)
+
+
+class _Tables(TableManager):
+    @property
+    def recovery(self) -> Recovery:
+        if self._recovery is None:
+            self._recovery = _Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
 class _App(faust.App):
+    # Called at once when partitions are taken away, before what was written is flushed: nothing may be written after it.
+    let_go: Callable[[], None] = staticmethod(lambda: None)
+
     def _create_directories(self) -> None:
         """None: tables are in memory, and Faust would leave an empty folder wherever a worker was started."""
 
 
-def make_app(cluster: ClusterSettings) -> faust.App:
-    """The application of the workers' group. Raises SettingsError for a missing password or certificate."""
+def make_app(cluster: ClusterSettings, let_go: Callable[[], None] = lambda: None) -> faust.App:
+    """The application of the workers' group. Raises SettingsError for a missing password or certificate.
+
+    let_go: called when partitions are taken away, before all that was written until then is brought to the brokers.
+    """
     k = cluster.kafka
     app = _App(
         group(k),
@@ -139,8 +186,10 @@ def make_app(cluster: ClusterSettings) -> faust.App:
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         worker_redirect_stdouts=False,
+        TableManager=_Tables,
     )
     app.transport = _Transport(app.conf.broker_consumer, app)
+    app.let_go = let_go
     return app
 
 

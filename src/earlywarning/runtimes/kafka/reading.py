@@ -41,6 +41,7 @@ class Reader:
         self._stops = 0
         self._late: dict[TP, int] = {}  # messages that were in the log at the last look, and not read
         self._gone_back: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}  # the furthest end that the brokers have named
 
     def stop(self) -> None:
         """Forget all: the partitions may be another worker's by now."""
@@ -48,7 +49,7 @@ class Reader:
         self._stops += 1
         self.waiting.clear()
         self.progress.clear()
-        self._next, self._paused, self._late, self._gone_back = {}, set(), {}, {}
+        self._next, self._paused, self._late, self._gone_back, self._ends = {}, set(), {}, {}, {}
 
     async def start(self) -> set[int] | None:
         """Find where reading begins, also of partitions of which nothing new may ever come.
@@ -58,10 +59,14 @@ class Reader:
         consumer, stops = self._app.consumer, self._stops
         tps = self._own()
         earliest = await consumer.earliest_offsets(*tps) if tps else {}
+        # A fetch may name too early an end: a leader that has just begun does not know how far the others are. Asked for the end
+        # alone, it answers only when it knows.
+        ends = await consumer.highwaters(*tps) if tps else {}
         committed = await consumer.seek_to_committed() if tps else {}  # type: ignore[attr-defined]  # there, not in the type
         if stops != self._stops:
             return None
         self._next = {tp: max(committed.get(tp) or 0, earliest.get(tp) or 0) for tp in tps}
+        self._ends = {tp: ends.get(tp) or 0 for tp in tps}
         self.active = True
         return {tp.partition for tp in tps}
 
@@ -107,6 +112,8 @@ class Reader:
         left = await left_in_log(self._cluster, read)
         if stops != self._stops:
             return False
+        # Where nothing is left the log ends, also one that has lost its newest messages with a broker.
+        self._ends.update({tp: offset for tp, offset in read.items() if tp not in left and self._next.get(tp) == offset})
         held_up = {self._tp(at) for at in self._paused}
         before, self._late = self._late, {tp: o for tp, o in left.items() if self._next.get(tp) == read[tp] and tp not in held_up}
         if stuck := {tp: o for tp, o in self._late.items() if before.get(tp) == o}:
@@ -133,7 +140,11 @@ class Reader:
     def _read_to_end(self, tp: TP) -> bool:
         consumer: Any = self._app.consumer
         newest, read = consumer.highwater(tp), self._next.get(tp)
-        return newest is not None and read is not None and (read >= newest or consumer.past_gap(tp, read) >= newest)
+        if newest is None or read is None:
+            return False
+        # A log's end does not go back, but for a leader that does not know it yet (see `start`).
+        end = self._ends[tp] = max(newest, self._ends.get(tp, 0))
+        return read >= end or bool(consumer.past_gap(tp, read) >= end)
 
     def idle(self) -> bool:
         """Whether everything that is there was read and taken."""

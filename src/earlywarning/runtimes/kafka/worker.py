@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -51,7 +52,7 @@ class Worker:
     def __init__(self, cluster: ClusterSettings, metrics: Metrics) -> None:
         self.cluster, self.metrics = cluster, metrics
         k = cluster.kafka
-        self.app: faust.App = make_app(cluster)
+        self.app: faust.App = make_app(cluster, self._let_go)
         self.table = self.app.Table(TABLE, key_type=bytes, value_type=bytes, partitions=k.partitions)
         self._wake = asyncio.Event()
         self.reader = Reader(self.app, cluster, self._wake.set)
@@ -106,6 +107,11 @@ class Worker:
     # ---- partitions come and go -----------------------------------------------------------------------------------
 
     async def _revoked(self, *_: object, **__: object) -> None:
+        """Wait until all that was written is on the brokers: what came there later, the next worker would not know of."""
+        self._let_go()
+        await self._in_flight.join()
+
+    def _let_go(self) -> None:
         """Let go of everything: another worker may have it by now."""
         self.reader.stop()
         self.outlet.forget()
@@ -117,6 +123,7 @@ class Worker:
 
     async def _recovered(self) -> None:
         """The table holds the state of the partitions that are this worker's now."""
+        self._let_go()  # what was read and made before has nothing to do with it
         try:
             own = await self.reader.start()
         except IllegalStateError:  # partitions were taken away again meanwhile
@@ -125,6 +132,9 @@ class Worker:
             end(END_FAULT, "the worker ends", task="recovered", error=f"{type(error).__name__}: {error}")
         if own is None:
             return
+        # Whoever has begun to make an engine meanwhile has made it from nothing.
+        self._generation += 1
+        self.open.clear()
         self._keys.clear()
         for key in list(self.table.data):
             municipality = _municipality(key)
@@ -159,7 +169,8 @@ class Worker:
                 await self.reader.commit()
             if not worked:
                 self._wake.clear()
-                await _wait(self._wake, LOOK if len(self.reader.waiting) else PUBLISH)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), LOOK if len(self.reader.waiting) else PUBLISH)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._engines, work)
@@ -191,6 +202,8 @@ class Worker:
     async def _one_by_one(self, code: str, messages: Sequence[Arrived], generation: int) -> None:
         """After a fault: the engine is made anew, and what still fails becomes a dead letter."""
         for message in messages:
+            if generation != self._generation:
+                return
             self.open.pop(code, None)
             municipality = await self._municipality(code)
             try:
@@ -205,19 +218,22 @@ class Worker:
 
     async def _municipality(self, code: str) -> Municipality:
         """The municipality with its engine, rebuilt from the table where it is not there yet."""
-        if code not in self.open:
-            begun, prefix = time.monotonic(), len(code) + 1
-            records = {key.decode()[prefix:]: self.table.data[key] for key in self._keys.get(code, ())}
-            settings = self.published.of[code]
-            made = await self._in_thread(lambda: Municipality.restore(settings, records, datetime.now(UTC)))
-            self.open[code] = made
-            self.metrics.rebuild.observe(time.monotonic() - begun)
-            if code in self._verdicts:
-                self._explained.append(code)
-            self.metrics.show_newest(newest_recorded(made.engine))
-            self._show_standing(code)
-            await self.outlet.hand_on(made, list(made.journal.entry.outgoing))
-        return self.open[code]
+        if code in self.open:
+            return self.open[code]
+        begun, prefix, generation = time.monotonic(), len(code) + 1, self._generation
+        records = {key.decode()[prefix:]: self.table.data[key] for key in self._keys.get(code, ())}
+        settings = self.published.of[code]
+        made: Municipality = await self._in_thread(lambda: Municipality.restore(settings, records, datetime.now(UTC)))
+        if generation != self._generation:
+            return made  # taken away meanwhile: what it takes now is not kept, so nobody may go on with it
+        self.open[code] = made
+        self.metrics.rebuild.observe(time.monotonic() - begun)
+        if code in self._verdicts:
+            self._explained.append(code)
+        self.metrics.show_newest(newest_recorded(made.engine))
+        self._show_standing(code)
+        await self.outlet.hand_on(made, list(made.journal.entry.outgoing))
+        return made
 
     async def _configure(self, code: str) -> None:
         municipality = self.open.get(code)
@@ -225,9 +241,11 @@ class Worker:
             return
         prefix = len(code) + 1
         records = {key.decode()[prefix:]: self.table.data[key] for key in self._keys.get(code, ())}
-        settings = self.published.of[code]
+        settings, generation = self.published.of[code], self._generation
         try:
-            self.open[code] = await self._in_thread(lambda: municipality.configure(settings, datetime.now(UTC), records))
+            made = await self._in_thread(lambda: municipality.configure(settings, datetime.now(UTC), records))
+            if generation == self._generation:
+                self.open[code] = made
         except ValueError as error:
             self.published.refuse(code)
             log.error("settings refused", municipality=code, problem=str(error))
@@ -273,6 +291,8 @@ class Worker:
         self.watchdog.not_suspended()
         partition = self.outlet.partition(code)
         for step in steps:
+            if generation != self._generation:
+                return  # taken away while others were on their way: what is written after it would overtake its successor
             written = []
             for name, value in step.writes:
                 key = f"{code}/{name}".encode()
@@ -283,13 +303,16 @@ class Worker:
                     self.table.data[key] = value
                     self._keys.setdefault(code, set()).add(key)
                 written.append(self.table.send_changelog(partition, key, value))
-            await self._in_flight.put((generation, self._after(written, municipality, step), []))
+            await self._in_flight.put((generation, self._after(generation, written, municipality, step), []))
             self._measure(step)
-        self._show_standing(code)
+        if generation == self._generation:
+            self._show_standing(code)
         await self._in_flight.put((generation, wait_for_all(()), messages))  # also of messages that were taken before
 
-    async def _after(self, written: Sequence[Awaitable[Any]], municipality: Municipality, step: Step) -> None:
+    async def _after(self, generation: int, written: Sequence[Awaitable[Any]], municipality: Municipality, step: Step) -> None:
         await asyncio.gather(*written)
+        if generation != self._generation:
+            return  # it stands in the journal, and is sent by whoever has that now
         await self.outlet.hand_on(municipality, step.outgoing)
         if step.outgoing and step.changes.history:
             self.metrics.count_changes(step.changes.history)
@@ -303,6 +326,7 @@ class Worker:
             if generation == self._generation:
                 for message in messages:
                     self.reader.done(message)
+            self._in_flight.task_done()
 
     async def _pass_on(self, parcels: Sequence[Parcel], messages: list[Arrived]) -> None:
         """Send on what no engine here takes, which is done with when that is on the brokers."""
@@ -310,9 +334,12 @@ class Worker:
 
     async def _publish(self) -> None:
         """Have pages that have changed published, as they are now, when the steps that changed them are kept."""
+        generation = self._generation
         for code, municipality in list(self.open.items()):
+            if generation != self._generation:
+                return
             pages, clock = municipality.unsent_pages(), municipality.clock()
-            await self._in_flight.put((self._generation, self.outlet.publish(code, municipality, pages, clock), []))
+            await self._in_flight.put((generation, self.outlet.publish(code, municipality, pages, clock), []))
 
     # ---- beside the work ------------------------------------------------------------------------------------------
 
@@ -362,13 +389,6 @@ def _steps(municipality: Municipality, messages: Sequence[Arrived]) -> list[Step
 
 def _municipality(key: bytes) -> str:
     return key.split(b"/", 1)[0].decode()
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 def run_worker(cluster: ClusterSettings) -> None:
