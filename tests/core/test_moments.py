@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
 from earlywarning.core.alert_record import Alert, AlertChange
-from earlywarning.core.alerts import SCANNED, followed, last_noted
+from earlywarning.core.alerts import SCANNED, followed, last_noted, let_go
 from earlywarning.core.arrivals import Silent
 from earlywarning.core.calendar import day_number
 from earlywarning.core.engine import Engine
@@ -142,3 +143,24 @@ def test_settings_that_no_longer_raise_an_alert_take_it_back_at_once_as_a_restar
     kept.keep()
     gone = {name for name, told in kept.history.items() if told[-1].change == "withdrawn"}
     assert gone & open_before
+
+
+@pytest.mark.parametrize(
+    ("waited", "on", "gone"),
+    [
+        ([(0, 7)], 107, False),  # the seventh day after its last signal is still open
+        ([(0, 7)], 108, True),
+        ([(0, 7), (105, 30)], 120, False),  # longer patience came while it was followed
+        ([(0, 7), (109, 30)], 120, True),  # and too late: what was let go does not come back
+        ([(0, 30), (110, 7)], 110, False),
+        ([(0, 30), (110, 7)], 111, True),  # at the close of the day on which less patience came
+    ],
+)
+def test_a_withdrawn_alert_is_let_go_by_the_settings_of_the_day_that_closes(
+    waited: list[tuple[int, int]], on: int, gone: bool, past: list[AnyEvent]
+) -> None:
+    made = Kept(engine)
+    made.take([*past, *surge(440, 12)])
+    alert = next(iter(made.alerts.values()))
+    last = date(1970, 1, 1) + timedelta(days=100)
+    assert let_go(msgspec.structs.replace(alert, state="withdrawn", last_day=last), waited, on) is gone

@@ -1,7 +1,7 @@
 """The group's answers on Kafka: by the desk and by the topic; what they explain reaches the workers, and stays."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,8 @@ from earlywarning.runtimes.kafka.municipality import Municipality
 from earlywarning.runtimes.kafka.topics import FEEDBACK, INCIDENTS, REPORTS, topic_name
 from earlywarning.settings import load_settings
 from tests.core.town import CODE, history, merged, surge
-from tests.kafka.town import Cluster, Message
+from tests.kafka.town import Cluster, Message, until
 from tests.web.conftest import write_town
-
-PATIENCE = 150.0
 
 
 @pytest.fixture
@@ -35,14 +33,6 @@ def cluster(tmp_path: Path, brokers: str) -> Iterator[Cluster]:
         made.close()
 
 
-def _until(true: Callable[[], Any], what: str, cluster: Cluster) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (got := true()):
-        assert time.monotonic() < deadline, f"{what}: {cluster.log()}"
-        time.sleep(0.2)
-    return got
-
-
 def _an_alert(cluster: Cluster, town: Path) -> Alert:
     from earlywarning.runtimes.kafka.producing import Producer  # noqa: PLC0415
 
@@ -54,7 +44,7 @@ def _an_alert(cluster: Cluster, town: Path) -> Alert:
     cluster.send(
         [Message(t, CODE, encode_events([e for e in events if type(e).__name__ == k]), history=False) for t, k in of_kind.items()]
     )
-    return _until(lambda: cluster.desk.store.alerts(municipality=CODE), "an alert", cluster)[0]
+    return until(lambda: cluster.desk.store.alerts(municipality=CODE), "an alert", cluster)[0]
 
 
 def _verdicts(cluster: Cluster) -> list[str]:
@@ -81,7 +71,7 @@ def test_an_answer_at_the_desk_reaches_the_worker_and_whoever_follows_it(cluster
     alert = _an_alert(cluster, tmp_path / "town")
     case = cluster.desk.counters[CODE].answer(_said(alert, "a1", **EXPLAINED))
     assert (case.stage, case.assessment) == ("assessed", "known-cause")
-    _until(lambda: _verdicts(cluster), "a verdict in the changelog", cluster)
+    until(lambda: _verdicts(cluster), "a verdict in the changelog", cluster)
     records = cluster.changelog()[CODE]
     rebuilt = Municipality.restore(load_settings(tmp_path / "town" / "earlywarning.toml"), records, datetime.now(UTC))
     (heard,) = rebuilt.engine.tallies.left_out.verdicts
@@ -106,7 +96,7 @@ def test_answers_come_by_the_topic_too_and_what_is_none_becomes_a_dead_letter(cl
     send(b"\xff nonsense")
     producer.close()
     store = cluster.desk.store
-    letters = _until(lambda: (found := store.dead_letters()) and len(found) >= 4 and found, "dead letters", cluster)
+    letters = until(lambda: (found := store.dead_letters()) and len(found) >= 4 and found, "dead letters", cluster)
     assert [letter.letter.rule for letter in letters] == ["illegal-transition", "telephone-number", "json", "json"]
     assert [letter.letter.event_id for letter in letters[:2]] == ["t2", "t3"]
     assert not any("0701234567" in repr(letter) or "19800101" in repr(letter) for letter in letters)
@@ -122,4 +112,4 @@ def test_a_verdict_that_was_kept_and_not_sent_goes_out_when_the_desk_reads_again
     desk.answering.take(_said(alert, "d1", **EXPLAINED), CODE)
     assert not _verdicts(cluster)
     cluster.reopen_desk()
-    _until(lambda: _verdicts(cluster), "a verdict in the changelog", cluster)
+    until(lambda: _verdicts(cluster), "a verdict in the changelog", cluster)

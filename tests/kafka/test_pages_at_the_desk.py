@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from earlywarning.web.many import make_many
 from earlywarning.web.serving import server_of
 from tests.core.town import BEGIN, history, merged, surge
 from tests.core.town import CODE as LAB_CODE
-from tests.kafka.town import Cluster, Message, embedded, kept, made_events, messages, write_registers
+from tests.kafka.town import Cluster, Message, embedded, kept, made_events, messages, until, write_registers
 from tests.web.browser import Open
 from tests.web.conftest import browser, visit, write_town  # noqa: F401  # the same browser
 from tests.web.test_access import form
@@ -40,14 +40,6 @@ CODE = "0904"
 PATIENCE = 150.0
 FIRST = date(2024, 3, 1)
 PAGE = {"accept": "text/html"}
-
-
-def until(true: Callable[[], Any], what: str, cluster: Cluster) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (got := true()):
-        assert time.monotonic() < deadline, f"{what}: {cluster.log()}"
-        time.sleep(0.2)
-    return got
 
 
 class AtTheDesk:

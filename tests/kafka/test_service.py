@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -23,10 +22,9 @@ from earlywarning.core.pages import decode_page
 from earlywarning.runtimes.kafka.messages import encode_events
 from earlywarning.runtimes.kafka.topics import INCIDENTS, partition_of, topic_name
 from tests.kafka.conftest import need_kafka, single_node
-from tests.kafka.town import PARTITIONS, Cluster, made_events, write_registers
+from tests.kafka.town import PARTITIONS, Cluster, made_events, until, write_registers
 
 CODE = "0904"
-PATIENCE = 150.0
 
 
 def _earlywarning(*words: str | Path, fine: bool = True) -> str:
@@ -35,14 +33,6 @@ def _earlywarning(*words: str | Path, fine: bool = True) -> str:
     )
     assert (done.returncode == 0) is fine, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def _until(true: Callable[[], Any], what: str, cluster: Cluster | None = None) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (got := true()):
-        assert time.monotonic() < deadline, f"{what}: {cluster.log() if cluster else ''}"
-        time.sleep(0.2)
-    return got
 
 
 @pytest.fixture
@@ -108,18 +98,18 @@ def test_what_suppliers_send_is_counted_and_what_cannot_be_is_kept(cluster: Clus
     producer.send(name, key=CODE.encode(), value=encode_events([msgspec.structs.replace(batch[9], area="unheard-of")]))
     producer.flush()
     store = cluster.desk.store
-    _until(lambda: sum(n for *_, n in store.dead_letter_counts()) >= 5, "dead letters", cluster)
+    until(lambda: sum(n for *_, n in store.dead_letter_counts()) >= 5, "dead letters", cluster)
     rules = sorted(letter.letter.rule for letter in store.dead_letters())
     assert rules == ["json", "unknown-area", "unknown-municipality", "unknown-municipality", "unknown-municipality"]
     assert all(letter.letter.way.startswith("kafka:incidents/") for letter in store.dead_letters())
-    _until(lambda: _held(cluster), "a page", cluster)
+    until(lambda: _held(cluster), "a page", cluster)
     front = cluster.desk.counters[CODE]
     counted = lambda: sum(e for (e,) in _rows(cluster))  # noqa: E731
-    _until(lambda: counted() == 9, "nine events", cluster)
+    until(lambda: counted() == 9, "nine events", cluster)
     assert front.register.municipality == CODE
     # By the wall clock, with no further event: the clock stands in today.
     today = int(front.calendar.day_at(datetime.now(UTC)))
-    _until(lambda: (store.engine_state(CODE) or (0, 0))[0] == today or None, "today", cluster)
+    until(lambda: (store.engine_state(CODE) or (0, 0))[0] == today or None, "today", cluster)
     # And so the worker says itself, to whoever watches it.
     (port,) = re.findall(r'"port": (\d+)', cluster.log())
     page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
@@ -150,15 +140,15 @@ def test_settings_take_effect_in_a_running_worker(cluster: Cluster, town: Path) 
     producer.send(name, key=CODE.encode(), value=encode_events([*events, new[0]]))
     producer.flush()
     store = cluster.desk.store
-    _until(lambda: store.dead_letters(rule="unknown-category"), "a refused category", cluster)
+    until(lambda: store.dead_letters(rule="unknown-category"), "a refused category", cluster)
     with (town / "categories.csv").open("a") as file:
         file.write("vandalism,,Skadegörelse,Vandalism,2,reported\n")
     said = _earlywarning("settings", "publish", town / "earlywarning.toml", "--settings", cluster.file)
     assert CODE in said
-    _until(lambda: "settings in force" in cluster.log(), "new settings", cluster)
+    until(lambda: "settings in force" in cluster.log(), "new settings", cluster)
     producer.send(name, key=CODE.encode(), value=encode_events(new))
     producer.flush()
-    _until(lambda: sum(n for (n,) in _rows(cluster)) == 4, "events of the new category", cluster)
+    until(lambda: sum(n for (n,) in _rows(cluster)) == 4, "events of the new category", cluster)
 
 
 def test_a_file_is_produced_and_the_desk_answers_over_http(tmp_path: Path, brokers: str, town: Path) -> None:
@@ -181,7 +171,7 @@ def test_a_file_is_produced_and_the_desk_answers_over_http(tmp_path: Path, broke
     ]
     base = f"http://127.0.0.1:{port}"
     try:
-        _until(lambda: _ok(f"{base}/readyz"), "the desk")
+        until(lambda: _ok(f"{base}/readyz"), "the desk")
         sent = made_events(6, CODE, days_ago=1, name="h")
         place = msgspec.structs.replace(sent[0], event_id="placed", area=None, latitude=59.805, longitude=17.01)
         strange = msgspec.structs.replace(sent[1], event_id="strange", category="unheard-of")
@@ -194,7 +184,7 @@ def test_a_file_is_produced_and_the_desk_answers_over_http(tmp_path: Path, broke
             rows = httpx.get(f"{base}/{CODE}/v1/counts?area=level:2&category=all&window=1", timeout=30).json()["rows"]
             return bool(sum(r["count"] for r in rows) == 12)
 
-        _until(counted, "the counts")  # five of the file, seven by HTTP
+        until(counted, "the counts")  # five of the file, seven by HTTP
         assert httpx.get(f"{base}/v1/alerts", timeout=30).json() == {"alerts": []}
         assert httpx.get(f"{base}/0001/v1/alerts", timeout=30).status_code in (400, 404)
         assert httpx.get(f"{base}/v1/dead-letters", timeout=30).json()["dead_letters"][0]["rule"] == "unknown-category"
@@ -257,7 +247,7 @@ def test_over_tls_with_a_password_and_not_without_them(tmp_path: Path, town: Pat
         settings_file.write_text(settings_file.read_text() + own)
         (tmp_path / "events.jsonl").write_bytes(encode_events(made_events(5, CODE)))
         _earlywarning("produce", tmp_path / "events.jsonl", "--settings", settings_file)
-        _until(lambda: sum(n for (n,) in _rows(cluster)) == 5, "five events over TLS", cluster)
+        until(lambda: sum(n for (n,) in _rows(cluster)) == 5, "five events over TLS", cluster)
         assert "worker-word" not in cluster.log()
     finally:
         if cluster is not None:
@@ -269,7 +259,7 @@ def test_over_tls_with_a_password_and_not_without_them(tmp_path: Path, town: Pat
 def test_a_worker_that_was_suspended_for_longer_than_its_session_writes_nothing_more(cluster: Cluster, town: Path) -> None:
     cluster.publish([town])
     worker = cluster.start_worker()
-    _until(lambda: "state is there" in cluster.log(), "a worker", cluster)
+    until(lambda: "state is there" in cluster.log(), "a worker", cluster)
     worker.send_signal(signal.SIGSTOP)
     time.sleep(6)
     worker.send_signal(signal.SIGCONT)

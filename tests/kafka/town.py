@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -381,3 +381,12 @@ def kept(url: str, municipality: str) -> Kept:
             store.engine_state(municipality), dict(store.pages(municipality)), alerts, history,
             sorted(store.data_notes(municipality=municipality), key=lambda n: n.note_id), told,
         )  # fmt: skip
+
+
+def until(true: Callable[[], Any], what: str, cluster: Cluster | None = None, patience: float = 150.0) -> Any:
+    """Ask again and again until the answer is true; the pause only spares the processor."""
+    deadline = time.monotonic() + patience
+    while not (got := true()):
+        assert time.monotonic() < deadline, f"{what}: {cluster.log() if cluster else ''}"
+        time.sleep(0.2)
+    return got

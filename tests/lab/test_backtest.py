@@ -24,6 +24,7 @@ from earlywarning.lab.judged_days import LabError
 from earlywarning.lab.recorder import record
 from earlywarning.settings import Mapping
 from earlywarning.sources.files import FileProblem
+from tests.conftest import left_out
 from tests.core.town import BEGIN, CATEGORIES, areas_text, event, feed, history, merged, register, settings, surge, tree
 from tests.core.town import engine as town_engine
 
@@ -310,7 +311,7 @@ def test_errors_of_both_registers_are_told_at_once(tmp_path: Path) -> None:
 @pytest.fixture
 def city() -> Iterator[ModuleType]:
     if not CITY.is_file():
-        pytest.skip("city.py is not in ../shared/benchmarks/city")
+        left_out("city.py is not in ../shared/benchmarks/city beside the project")
     spec = importlib.util.spec_from_file_location("city", CITY)
     assert spec is not None
     assert spec.loader is not None

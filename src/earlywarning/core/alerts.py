@@ -334,6 +334,16 @@ def followed(alert: Alert, clock_day: int, settings: AlertSettings) -> bool:
     return alert.state == "withdrawn" and date_of(clock_day) <= over
 
 
+def let_go(alert: Alert, waited: Sequence[tuple[int, int]], clock_day: int) -> bool:
+    """Whether a withdrawn alert was let go, at the close of a day before clock_day.
+
+    waited: in the order of time, since which day how many days after its last signal an alert is followed (`settle_after`).
+    """
+    last_day = day_number(alert.last_day)
+    ends = [day for day, _ in waited[1:]] + [clock_day]
+    return any(max(since, last_day + days) < min(end, clock_day) for (since, days), end in zip(waited, ends, strict=True))
+
+
 def last_noted(history: Sequence[AlertChange], before: float = -1.0) -> float:
     """The leading count that an alert's history (the oldest first) last told when it was opened or a day closed."""
     return next((h.alert.observed for h in reversed(history) if h.change not in OF_A_MOMENT), before)

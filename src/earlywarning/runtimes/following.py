@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from earlywarning.core.alert_record import Alert
-from earlywarning.core.alerts import AlertSettings
+from earlywarning.core.alerts import AlertSettings, let_go
 from earlywarning.core.calendar import day_number
 from earlywarning.settings import SettingsError, parse_settings
 from earlywarning.store import Store
-from earlywarning.store.store import settings_clock
+from earlywarning.store.source_states import settings_clock
 
 _LONGEST = 60  # days for which settings may have an alert followed after its last signal
 
@@ -23,7 +23,7 @@ def still_followed(store: Store, alerts: Iterable[Alert], clock_day: int, rules:
     if all(a.state == "open" for a in found):
         return found
     waited = _waited(store, folder) or [(0, rules.settle_after)]
-    return [a for a in found if a.state == "open" or not _let_go(day_number(a.last_day), waited, clock_day)]
+    return [a for a in found if a.state == "open" or not let_go(a, waited, clock_day)]
 
 
 def _waited(store: Store, folder: Path) -> list[tuple[int, int]]:
@@ -37,8 +37,3 @@ def _waited(store: Store, folder: Path) -> list[tuple[int, int]]:
             continue  # of an older version of the program; what it let go is over by now
         out.append((int(place.split()[0]) if place else 0, read.alerts.settle_after_days))
     return out
-
-
-def _let_go(last_day: int, waited: list[tuple[int, int]], clock_day: int) -> bool:
-    ends = [day for day, _ in waited[1:]] + [clock_day]
-    return any(max(since, last_day + days) < min(end, clock_day) for (since, days), end in zip(waited, ends, strict=True))

@@ -35,7 +35,7 @@ from earlywarning.runtimes.supplied import Supplied
 from earlywarning.settings import Settings, SettingsError, parse_settings
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
-from earlywarning.store.store import settings_clock
+from earlywarning.store.source_states import settings_clock
 
 _MOST_TOLD = 20
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)

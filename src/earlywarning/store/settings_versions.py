@@ -10,7 +10,8 @@ from earlywarning.core.settings_draft import Decision
 from earlywarning.store import tables as t
 from earlywarning.store.cases import AuditEntry, Cases
 from earlywarning.store.settings_drafts import Drafts
-from earlywarning.store.store import Store, last_event, settings_clock
+from earlywarning.store.source_states import last_event, settings_clock
+from earlywarning.store.store import Store
 
 
 class Version(NamedTuple):

@@ -21,6 +21,7 @@ from earlywarning.store.errors import StoreError, advice
 from earlywarning.store.lock import WriterLock
 from earlywarning.store.opening import bring_up_to_date, check_sound, make_engine
 from earlywarning.store.rows import alert_row, dead_letter_row, json_text, read_alert
+from earlywarning.store.source_states import last_event
 
 _note_decoder = msgspec.json.Decoder(DataNote)
 _SETTLE = (
@@ -28,17 +29,6 @@ _SETTLE = (
     .where(t.dead_letters.c.id == sa.bindparam("number"))
     .values(state=sa.bindparam("outcome"), settled_at=sa.bindparam("at"))
 )
-
-
-def settings_clock(number: int) -> str:
-    """Under which name of `source_state` stands when a version of the settings came: the engine's day and hour, and, where it is
-    known, key and revision of the last event before."""
-    return f"settings-clock:{number}"
-
-
-def last_event(municipality: str) -> str:
-    """Under which name of `source_state` key and revision of the last event stand that changed anything."""
-    return f"last-event:{municipality}"
 
 
 class StoredDeadLetter(msgspec.Struct, frozen=True):
