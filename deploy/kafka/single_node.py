@@ -6,6 +6,7 @@ starts a broker on 127.0.0.1 with its data in a temporary folder, and ends it on
 for the first time.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -36,12 +37,18 @@ def missing() -> str:
 
 
 def fetch_jars() -> None:
-    """Bring the jars below deploy/kafka/target, once. Raises BrokerError with Maven's words when that fails."""
-    if any(JARS.glob("kafka_2.13-*.jar")):
-        return
-    done = subprocess.run(
-        ["mvn", "-q", "-B", "-f", HERE / "pom.xml", "dependency:copy-dependencies"], capture_output=True, text=True, check=False
-    )
+    """Bring the jars below deploy/kafka/target, once. Raises BrokerError with Maven's words when that fails.
+
+    Of several processes one does, and the others wait until all the jars are there.
+    """
+    pom = HERE / "pom.xml"
+    with pom.open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if any(JARS.glob("kafka_2.13-*.jar")):
+            return
+        done = subprocess.run(
+            ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies"], capture_output=True, text=True, check=False
+        )
     if done.returncode:
         raise BrokerError(f"Maven could not bring Kafka's jars: {(done.stdout + done.stderr)[-2000:]}")
 

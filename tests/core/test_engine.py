@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earlywarning.core.alert_record import Alert
-from earlywarning.core.alerts import followed
 from earlywarning.core.calendar import UNIT
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
 from earlywarning.core.tendencies import TendencySettings
 from tests.core.town import BEGIN, NOW, engine, event, feed, history, merged, surge
-from tests.core.town import settings as town_settings
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +117,7 @@ def test_an_engine_rebuilt_from_its_pages_goes_on_as_if_nothing_had_happened(eve
     _, alerts, pages = feed(first, eventful[:cut], 40)
     changes = first.changes()
     assert first.today is not None
-    live = [a for a in alerts.values() if followed(a, first.today, town_settings().alerts)]
+    live = [a for a in alerts.values() if a.alert_id in first.book.cases]
     rebuilt = engine()
     noted = {case.alert_id: case.noted for case in first.book.cases.values()}
     rebuilt.restore(list(pages.values()), live, noted, changes.clock_day, changes.clock_hour)
@@ -211,7 +209,7 @@ def test_what_events_say_by_themselves_does_not_depend_on_batches_or_restarts(ev
     _, alerts, pages = feed(first, events[:at], batch)
     changes = first.changes()
     assert first.today is not None
-    live = [a for a in alerts.values() if followed(a, first.today, town_settings().alerts)]
+    live = [a for a in alerts.values() if a.alert_id in first.book.cases]
     rebuilt = engine(tendencies=GRAVE)
     noted = {case.alert_id: case.noted for case in first.book.cases.values()}
     rebuilt.restore(list(pages.values()), live, noted, changes.clock_day, changes.clock_hour)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from earlywarning.core.alert_record import Alert, AlertChange
-from earlywarning.core.alerts import SCANNED, followed, last_noted, let_go
+from earlywarning.core.alerts import SCANNED, last_noted, let_go
 from earlywarning.core.arrivals import Silent
 from earlywarning.core.calendar import day_number
 from earlywarning.core.engine import Engine
@@ -45,9 +45,8 @@ class Kept:
         self.clock = changes.clock_day, changes.clock_hour
 
     def restart(self) -> None:
+        alerts = [a for a in self.alerts.values() if a.alert_id in self.engine.book.cases]
         self.engine = self.make()
-        alerts = [a for a in self.alerts.values() if a.state in ("open", "withdrawn")]
-        alerts = [a for a in alerts if followed(a, self.clock[0], self.engine.settings.alerts)]
         noted = {a.alert_id: last_noted(self.history[a.alert_id]) for a in alerts}
         opened = sorted(day_number(a.opened_on) for a in self.alerts.values() if a.tendency in SCANNED)
         self.engine.restore(list(self.pages.values()), alerts, noted, *self.clock, opened)

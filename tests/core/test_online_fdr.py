@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earlywarning.core.alerts import followed
 from earlywarning.core.budget import Threshold
 from earlywarning.core.engine import Engine
 from earlywarning.core.online_fdr import day_level, threshold_of
-from tests.core.town import engine, feed, history, merged, settings, surge
+from tests.core.town import engine, feed, history, merged, surge
 
 LAG = 28
 
@@ -133,7 +132,7 @@ def test_with_a_rate_quiet_towns_stay_quiet_a_surge_is_found_and_a_restart_chang
     _, before, pages = feed(first, events[:cut])
     changes = first.changes()
     assert first.today is not None
-    live = [a for a in before.values() if followed(a, first.today, settings().alerts)]
+    live = [a for a in before.values() if a.alert_id in first.book.cases]
     rebuilt = engine(false_discovery_rate=0.1)
     noted = {case.alert_id: case.noted for case in first.book.cases.values()}
     opened = first.tallies.discoveries

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,8 @@ from earlywarning.runtimes.kafka.messages import Arrived, pack_settings, unpack_
 from earlywarning.runtimes.kafka.municipality import Municipality, Step
 from earlywarning.runtimes.kafka.passing import refused
 from earlywarning.settings import Settings, load_settings
-from tests.core.town import BEGIN, CATEGORIES, areas_text, event
+from tests.core.town import BEGIN, CATEGORIES, areas_text, event, surge
+from tests.core.troubled import again
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = """
@@ -194,6 +196,25 @@ def test_a_large_message_is_taken_in_pieces_and_goes_on_within_it(chosen: Settin
     assert set(outcomes) == {"accepted"}
     assert len(outcomes) == len(events) - position.events
     assert sorted(again.engine.ledger.column("key").tolist()) == sorted(own.engine.ledger.column("key").tolist())
+
+
+@pytest.mark.parametrize(("days_after", "waits", "still"), [(7, 30, False), (2, 1, True)])
+def test_made_anew_it_follows_what_it_followed_whatever_its_settings_say_by_then(
+    chosen: Settings, tmp_path: Path, days_after: int, waits: int, still: bool
+) -> None:
+    """A withdrawn alert is let go when a day closes, here four days after its last signal; nothing else lets it go."""
+    burst = surge(420, 12)
+    gone = [again(e, revision=2, retraction=True, recorded_at=burst[-1].recorded_at) for e in burst]
+    later = event("later", BEGIN + timedelta(days=420 + days_after), area="A5")
+    events = [*(e for e in _events(420, 3) if e.recorded_at < burst[0].recorded_at), *burst, *gone, later]
+    log, own = _undisturbed(chosen, _messages(events, 20, 420))
+    (withdrawn,) = {key for key, change, _ in _told(log) if change == "withdrawn"}
+    assert (withdrawn in own.engine.book.cases) is still
+    for name in ("areas.geojson", "categories.csv"):
+        shutil.copy(chosen.folder / name, tmp_path)
+    (tmp_path / "earlywarning.toml").write_text(SETTINGS.replace("settle_after_days = 4", f"settle_after_days = {waits}"))
+    anew = Municipality.restore(load_settings(tmp_path / "earlywarning.toml"), log.held, NOW)
+    assert anew.engine.book.cases.keys() == own.engine.book.cases.keys()
 
 
 def test_a_day_closes_by_the_wall_clock_when_no_event_comes(chosen: Settings) -> None:

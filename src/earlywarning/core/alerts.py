@@ -7,7 +7,6 @@ is an alert of its own. When a day closes, an alert takes over the most unusual 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from hashlib import sha256
 from typing import Literal, cast
 
@@ -324,14 +323,6 @@ def _tendency(lead: Judged) -> Tendency:
     if lead.window >= SHIFT_DAYS:
         return "shift"
     return "cluster" if len(lead.block.areas) > 1 else "surge"
-
-
-def followed(alert: Alert, clock_day: int, settings: AlertSettings) -> bool:
-    """Whether an alert that was kept is still followed on clock_day."""
-    if alert.state == "open":
-        return True
-    over = alert.last_day + timedelta(days=settings.settle_after)
-    return alert.state == "withdrawn" and date_of(clock_day) <= over
 
 
 def let_go(alert: Alert, waited: Sequence[tuple[int, int]], clock_day: int) -> bool:

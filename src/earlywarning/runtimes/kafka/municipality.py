@@ -8,7 +8,7 @@ import msgspec
 
 from earlywarning import __version__
 from earlywarning.core.alert_record import Alert, AlertChange
-from earlywarning.core.alerts import SCANNED, followed, last_noted
+from earlywarning.core.alerts import SCANNED, last_noted
 from earlywarning.core.calendar import day_number
 from earlywarning.core.casework import Verdict
 from earlywarning.core.changes import Changes, DeadLetter, Ingested
@@ -72,11 +72,8 @@ class Municipality:
         for key, value in state.items():
             if key.startswith("alert/"):
                 kept = _kept.decode(value)
-                if followed(kept.alert, entry.clock_day, self.engine.settings.alerts):
-                    alerts.append(kept.alert)
-                    self._noted[kept.alert.alert_id] = kept.noted
-                else:
-                    self.journal.keep(key, None)
+                alerts.append(kept.alert)
+                self._noted[kept.alert.alert_id] = kept.noted
         pages = {int(key.removeprefix("day/")): value for key, value in state.items() if key.startswith("day/")}
         self._pages = {day: pages[day] for day in entry.unsent}
         if entry.clock_day:
@@ -202,15 +199,13 @@ class Municipality:
         for name, alert in latest.items():
             told = history.get(name, [])
             self._noted[name] = last_noted(told, self._noted.get(name, -1.0))
-            if followed(alert, changes.clock_day, self.engine.settings.alerts):
-                value = msgspec.json.encode(KeptAlert(alert, self._noted[name]))
-                self.journal.keep(f"alert/{name}", value)
-            else:
-                self._noted.pop(name, None)
-                self.journal.keep(f"alert/{name}", None)
+            self.journal.keep(f"alert/{name}", msgspec.json.encode(KeptAlert(alert, self._noted[name])))
             number = self.journal.next_number()
             message = AlertMessage(municipality=changes.municipality, number=number, alert=alert, changes=told)
             self.journal.send("alerts", name, msgspec.json.encode(message))
+        for name in [name for name in self._noted if name not in self.engine.book.cases]:  # settled, or let go in silence
+            del self._noted[name]
+            self.journal.keep(f"alert/{name}", None)
 
     def unsent_pages(self) -> list[PageMessage]:
         """Pages that have changed since they were last published."""
