@@ -1,5 +1,6 @@
 """A real Chromium for the tests of the pages, and axe-core to look for barriers in them."""
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -31,14 +32,16 @@ def chromium() -> Iterator[Browser]:
 
 
 def axe_source() -> str:
-    """axe-core as npm's lock file says; fetched where it is not there yet."""
-    if not AXE.is_file():
-        if shutil.which("npm") is None:
-            left_out("axe-core is not there and npm is not installed; on Debian: apt-get install npm")
-        made = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False)
-        if made.returncode:
-            left_out(f"axe-core could not be fetched: {made.stderr[-500:]}")
-    return AXE.read_text(encoding="utf-8")
+    """axe-core as npm's lock file says; fetched where it is not there yet, by one process while others wait."""
+    with (HERE / "package-lock.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not AXE.is_file():
+            if shutil.which("npm") is None:
+                left_out("axe-core is not there and npm is not installed; on Debian: apt-get install npm")
+            made = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False)
+            if made.returncode:
+                left_out(f"axe-core could not be fetched: {made.stderr[-500:]}")
+        return AXE.read_text(encoding="utf-8")
 
 
 def barriers(page: Page, axe: str, only: list[str]) -> list[str]:
