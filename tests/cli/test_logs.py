@@ -131,3 +131,39 @@ def test_logs_of_libraries_are_lines_of_the_same_kind_and_traces_hold_no_values(
     assert (first["event"], first["level"], first["logger"]) == ("Invalid HTTP request received.", "warning", "uvicorn.error")
     assert ["RuntimeError: broken" in str(trace["exception"]) for trace in traces] == [True, True]
     assert held not in out.getvalue()
+
+
+def test_a_library_that_says_the_same_all_the_time_is_told_once_a_minute() -> None:
+    kept, factory = structlog.get_config(), logging.getLogger().handlers[:]
+    out = io.StringIO()
+    clients = logging.getLogger("clients")
+    try:
+        configure_logs(out)
+        (handler,) = logging.getLogger().handlers
+        for second in range(130):
+            for node in (1, 2):
+                record = clients.makeRecord("clients", logging.ERROR, "x.py", 1, "no connection to %s", (node,), None)
+                record.created = 1_000_000.0 + second
+                handler.handle(record)
+        for _ in range(2):
+            try:
+                raise ConnectionResetError(104, "Connection reset by peer")
+            except ConnectionResetError:
+                clients.exception("closing socket")
+            try:
+                raise RuntimeError("broken")
+            except RuntimeError:
+                clients.exception("failed")
+        for number in range(2000):  # none of them is lost, and none remembered for ever
+            clients.warning("line %d", number)
+        assert len(vars(handler)["_told"]) <= 500
+    finally:
+        structlog.configure(**kept)
+        logging.getLogger().handlers[:] = factory
+        logging.getLogger().setLevel(logging.WARNING)
+    log = lines(out.getvalue())
+    told = [(entry["event"], entry.get("held_back")) for entry in log if str(entry["event"]).startswith("no connection")]
+    assert told == [(f"no connection to {node}", before) for before in (None, 59, 59) for node in (1, 2)]
+    assert [entry["event"] for entry in log].count("closing socket: ConnectionResetError: Connection reset by peer") == 1
+    assert ["exception" in entry for entry in log if entry["event"] == "failed"] == [True, True]
+    assert sum(str(entry["event"]).startswith("line ") for entry in log) == 2000

@@ -295,6 +295,7 @@ def make_app(service: Front) -> Litestar:
         guards=[guard],
         middleware=[no_sniffing, Recognition],
         on_shutdown=[stop_recording],
+        logging_config=None,  # the process's own (cli/logs.py); Litestar's would take its place
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/live", "/static"]),
         request_max_body_size=service.settings.service.max_body_megabytes << 20,
     )  # fmt: skip

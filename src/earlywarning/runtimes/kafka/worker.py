@@ -395,5 +395,6 @@ def run_worker(cluster: ClusterSettings) -> None:
     """Run a worker until it is told to end. Raises SettingsError, KafkaError when it cannot begin."""
     if problems := topic_problems(cluster):
         raise KafkaError("; ".join(problems))
-    worker = Worker(cluster, Metrics())
-    faust.Worker(worker.app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+    process = faust.Worker(Worker(cluster, Metrics()).app, quiet=True, redirect_stdouts=False, override_logging=False)
+    process.spinner = None  # it hides the cursor, in files too
+    process.execute_from_commandline()
