@@ -19,10 +19,10 @@ from earlywarning.runtimes.kafka.connection import KafkaError
 from earlywarning.runtimes.kafka.producing import Producer
 from earlywarning.settings import load_cluster_settings
 from tests.faults.conftest import LONG, until
-from tests.kafka.conftest import own_broker, single_node
+from tests.kafka.conftest import brokers, own_broker, single_node
 from tests.kafka.town import made_events, write_registers
 
-__all__ = ["own_broker"]  # the fixture
+__all__ = ["brokers", "own_broker"]  # the fixtures
 CODE = "0904"
 AWAY = 300 if LONG else 20  # seconds
 
@@ -50,10 +50,10 @@ class Lost:
         raise KafkaTimeoutError(f"not within {timeout} s")
 
 
-def test_what_the_brokers_did_not_take_is_told_once_and_spoils_nothing_that_comes_later(own_broker: Any, tmp_path: Path) -> None:
+def test_what_the_brokers_did_not_take_is_told_once_and_spoils_nothing_that_comes_later(brokers: str, tmp_path: Path) -> None:
     """Such a message is given up after two minutes, which is longer than a test; the long one of this module waits for it."""
     file = tmp_path / "cluster.toml"
-    file.write_text(f'[kafka]\nbrokers = "{own_broker.address}"\n')
+    file.write_text(f'[kafka]\nbrokers = "{brokers}"\n')
     with Producer(load_cluster_settings(file)) as producer:
         producer._sent.append(Lost())
         with pytest.raises(KafkaError, match="send them again: repeats count once"):

@@ -21,10 +21,33 @@ from earlywarning import __version__
 from earlywarning.core.pages import decode_page
 from earlywarning.runtimes.kafka.messages import encode_events
 from earlywarning.runtimes.kafka.topics import INCIDENTS, partition_of, topic_name
+from earlywarning.runtimes.replaying import Chosen, replay_chosen
 from tests.kafka.conftest import need_kafka, single_node
-from tests.kafka.town import PARTITIONS, Cluster, made_events, until, write_registers
+from tests.kafka.town import PARTITIONS, Cluster, Message, made_events, until, write_registers
 
 CODE = "0904"
+
+# A worker with a fault that some events bring to light, until the file is gone that is named beside the settings.
+FAILS_ON_POISON = """
+import sys
+from pathlib import Path
+from earlywarning.cli.logs import configure_logs
+from earlywarning.core.engine import Engine
+from earlywarning.runtimes.kafka.worker import run_worker
+from earlywarning.settings import load_cluster_settings
+
+ingest = Engine.ingest
+
+def fail(self, events, now, **more):
+    done = ingest(self, events, now, **more)
+    if Path(sys.argv[2]).exists() and any(e.event_id.startswith("poison") for e in events):
+        raise ZeroDivisionError
+    return done
+
+Engine.ingest = fail
+configure_logs()
+run_worker(load_cluster_settings(Path(sys.argv[1])))
+"""
 
 
 def _earlywarning(*words: str | Path, fine: bool = True) -> str:
@@ -124,6 +147,30 @@ def test_what_suppliers_send_is_counted_and_what_cannot_be_is_kept(cluster: Clus
     ):
         found = [float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name + " ")]
         assert found == [value], name
+
+
+def test_a_message_on_which_the_worker_fails_holds_up_nobody_and_is_taken_when_that_is_mended(cluster: Cluster, town: Path) -> None:
+    fault = cluster.folder / "fault"
+    fault.touch()
+    cluster.publish([town])
+    poisoned = [*made_events(2, CODE, name="beside"), *made_events(1, CODE, name="poison")]
+    batches = [made_events(3, CODE, name=f"m{i}-") for i in range(4)]
+    cluster.send([Message(INCIDENTS, CODE, encode_events(b), False) for b in (*batches[:2], poisoned, *batches[2:])])
+    cluster.start_program(FAILS_ON_POISON, str(fault))
+    cluster.wait_until_done(300, most_restarts=0)  # the worker lives, and nothing is left
+    counted = lambda: sum(n for (n,) in _rows(cluster))  # noqa: E731
+    until(lambda: counted() == 12, "all but the message that fails", cluster)
+    letters = cluster.desk.store.dead_letters(municipality=CODE)
+    assert sorted((d.letter.rule, d.letter.event_id) for d in letters) == [
+        ("internal-error", name) for name in ("beside0", "beside1", "poison0")
+    ]
+    assert all("ZeroDivisionError" in d.letter.problem for d in letters)
+    assert "messages could not be taken" in cluster.log()
+    fault.unlink()
+    front = cluster.desk.counters[CODE]
+    replay_chosen(front.store, CODE, Chosen((), "internal-error"), front.replay)
+    until(lambda: counted() == 15, "the message that failed", cluster)
+    assert [d for d in front.store.dead_letters(municipality=CODE) if d.state == "waiting"] == []
 
 
 def _rows(cluster: Cluster) -> list[tuple[int]]:
