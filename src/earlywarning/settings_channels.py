@@ -200,6 +200,7 @@ def mail_problem(written: str) -> str:
     _, address = parseaddr(written)
     try:
         parsed = Address(addr_spec=address)
+        parsed.domain.encode("idna")  # a name such as vårby.se has a form that mail servers know, or is none
         fine = bool(parsed.username) and ("." in parsed.domain.strip(".") or parsed.domain == "localhost")
     except (ValueError, IndexError, MessageError):
         fine = False

@@ -127,12 +127,14 @@ class MailReceiver:
 
 
 @contextmanager
-def mail_receiver() -> Iterator[tuple[MailReceiver, int]]:
+def mail_receiver(port: int = 0, **how: Any) -> Iterator[tuple[MailReceiver, int]]:
+    """how: more of aiosmtpd's controller, such as its TLS."""
     receiver = MailReceiver()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(receiver, hostname="127.0.0.1", port=port)
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    controller = Controller(receiver, hostname="127.0.0.1", port=port, **how)
     controller.start()
     try:
         yield receiver, port

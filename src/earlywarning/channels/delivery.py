@@ -38,6 +38,7 @@ class Delivery:
         self._outbox, self._contents, self._metrics, self._kafka, self._now = Outbox(store), contents, metrics, kafka, now
         self._channels = dict(channels)
         self._pictures = Pictures()
+        self._taken: dict[str, frozenset[str]] = {}  # see MailSender: a sender lives no longer than its connection
         self._workers: dict[str, Worker] = {}
         self._leaving: list[Worker] = []
         self._changing = Lock()
@@ -116,7 +117,7 @@ class Delivery:
         worker.start()
 
     def _sender_of(self, channel: AnyChannel) -> Sender:
-        return sender_of(channel, kafka=self._kafka, pictures=self._pictures)
+        return sender_of(channel, kafka=self._kafka, pictures=self._pictures, taken=self._taken)
 
     def _watch(self) -> None:
         while not self._stop.is_set():

@@ -1,6 +1,6 @@
 """Which sender serves which kind of channel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from earlywarning.channels.picture import Pictures
@@ -18,10 +18,14 @@ from earlywarning.settings_channels import (
 KafkaOptions = Callable[[], Mapping[str, Any]]
 
 
-def sender_of(channel: AnyChannel, *, kafka: KafkaOptions | None = None, pictures: Pictures | None = None) -> Sender:
+def sender_of(
+    channel: AnyChannel, *, kafka: KafkaOptions | None = None, pictures: Pictures | None = None,
+    taken: MutableMapping[str, frozenset[str]] | None = None,
+) -> Sender:  # fmt: skip
     """A sender for a channel; secrets are read now.
 
-    kafka: gives how clients reach the brokers of [kafka], for channels that name none. pictures: shared by mail channels.
+    kafka: gives how clients reach the brokers of [kafka], for channels that name none. pictures, taken (see MailSender): shared
+    by mail channels.
     Raises NotNow when a secret or certificate cannot be read.
     """
     # Each kind is loaded where it is used: a webhook needs no matplotlib, mail no Apprise.
@@ -29,7 +33,7 @@ def sender_of(channel: AnyChannel, *, kafka: KafkaOptions | None = None, picture
         case EmailChannel():
             from earlywarning.channels.mail import MailSender  # noqa: PLC0415
 
-            return MailSender(channel, pictures)
+            return MailSender(channel, pictures, taken)
         case WebhookChannel():
             from earlywarning.channels.webhook import WebhookSender  # noqa: PLC0415
 

@@ -2,6 +2,8 @@
 
 import re
 import smtplib
+from base64 import b64encode
+from collections.abc import MutableMapping
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP as POLICY
@@ -18,6 +20,7 @@ from earlywarning.settings_channels import EmailChannel, mail_problem
 from earlywarning.store.outbox import Waiting
 
 MOST_PICTURES = 12  # in one mail: of the first alerts of a digest
+_MOST_REMEMBERED = 1_000  # messages of which some addresses wait
 _BREAK = re.compile(r"[\r\n\0\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -33,12 +36,19 @@ class MailSender:
 
     wants_earlier = False
 
-    def __init__(self, channel: EmailChannel, pictures: Pictures | None = None) -> None:
-        """Raises NotNow when the password or the certificates cannot be read."""
+    def __init__(
+        self, channel: EmailChannel, pictures: Pictures | None = None, taken: MutableMapping[str, frozenset[str]] | None = None
+    ) -> None:
+        """taken: by a message's key, the addresses that have it while others of the same message wait; kept by who calls.
+
+        Raises NotNow when the password or the certificates cannot be read.
+        """
         self._channel, self._secret = channel, secret_of(channel)
         self._pictures = pictures or Pictures()
+        self._taken = {} if taken is None else taken
         self._text = MailText(channel.templates)
-        self._domain = parseaddr(channel.sender)[1].rpartition("@")[2] or "localhost"
+        self._from = _sendable(channel.sender)
+        self._domain = parseaddr(self._from)[1].rpartition("@")[2] or "localhost"
         self._tls = tls_of(channel.ca_file) if channel.security != "none" else None
         self._server: smtplib.SMTP | None = None
 
@@ -71,15 +81,15 @@ class MailSender:
         if isinstance(content, BriefingContent) and content.pdf:
             mail.add_attachment(content.pdf, "application", "pdf", filename=f"{content.week}.pdf")
         mail["Content-Language"] = m.language  # last: what makes parts moves such headers into them
-        return Mail(mail, tuple(parseaddr(a)[1] for a in letter.addressee.addresses))
+        return Mail(mail, tuple(parseaddr(_sendable(a))[1] for a in letter.addressee.addresses))
 
     def _head(self, mail: EmailMessage, letter: Letter) -> None:
         m = letter.message
         addresses = letter.addressee.addresses if letter.addressee else ()
         head = {
-            "From": self._channel.sender,
-            "To": ", ".join(addresses),
-            "Reply-To": self._channel.reply_to,
+            "From": self._from,
+            "To": ", ".join(map(_sendable, addresses)),
+            "Reply-To": _sendable(self._channel.reply_to),
             "Subject": letter.subject,
             "Message-ID": f"<{m.key}@{self._domain}>",
             # Messages about one alert stand together in the mailbox.
@@ -107,26 +117,34 @@ class MailSender:
     # ---- sending --------------------------------------------------------------------------------------------------
 
     def send(self, waiting: Waiting, rendered: Mail) -> None:
-        """Send it. Raises Undeliverable where the server refuses it for good (5xx), NotNow else."""
+        """Send it to the addresses that have not got it yet. Raises Undeliverable where it is refused for good, NotNow else."""
+        key = waiting.message.key
+        has_it = self._taken.get(key, frozenset())
+        addresses = [a for a in rendered.addresses if a not in has_it]
+        if not addresses:  # those that it was refused to have left the settings
+            del self._taken[key]
+            return
         stars = Stars((self._secret,), hidden=rendered.addresses)
         server = self._connected(stars)
         host = self._channel.host
         try:
-            refused = server.send_message(rendered.message, parseaddr(self._channel.sender)[1], list(rendered.addresses))
+            refused = server.send_message(rendered.message, parseaddr(self._from)[1], addresses)
         except smtplib.SMTPRecipientsRefused as error:
             self._again(server)
-            raise _refusal(f"{host} refuses the recipient", *_worst(error.recipients), stars) from None
+            who = "the recipient" if len(rendered.addresses) == 1 else f"{len(addresses)} of {len(rendered.addresses)} addresses"
+            raise _refusal(f"{host} refuses {who}", *_worst(error.recipients), stars) from None
         except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
             self._again(server)
             what = "the sender" if isinstance(error, smtplib.SMTPSenderRefused) else "the message"
             raise _refusal(f"{host} refuses {what}", error.smtp_code, error.smtp_error, stars) from None
-        except smtplib.SMTPNotSupportedError:
-            self._again(server)
-            raise Undeliverable(f"{host} takes no addresses with letters such as å, ä and ö before the @") from None
         except (smtplib.SMTPException, OSError) as error:
             self.close()
             raise NotNow(f"{host}: the connection broke ({type(error).__name__})") from None
+        self._taken.pop(key, None)
         if refused:
+            self._taken[key] = has_it.union(addresses).difference(refused)
+            while len(self._taken) > _MOST_REMEMBERED:
+                del self._taken[next(iter(self._taken))]
             code, said = _worst(refused)
             raise _refusal(f"{host} refuses {len(refused)} of {len(rendered.addresses)} addresses", code, said, stars)
 
@@ -147,7 +165,7 @@ class MailSender:
             if c.security == "starttls":
                 server.starttls(context=self._tls)
             if c.username:
-                server.login(c.username, self._secret)
+                _log_in(server, c.username, self._secret)
         except smtplib.SMTPAuthenticationError as error:
             _leave(server)
             raise NotNow(f"{c.host} refuses user and password ({error.smtp_code}); mend username or the secret") from None
@@ -173,6 +191,41 @@ class MailSender:
         if self._server is not None:
             _leave(self._server)
             self._server = None
+
+
+def _sendable(written: str) -> str:
+    """An address, perhaps with a name, with its domain as mail servers know it: vårby.se is xn--vrby-qoa.se (RFC 3490)."""
+    domain = written.rpartition("@")[2].rstrip("> ")
+    if domain.isascii():
+        return written
+    try:
+        known = domain.encode("idna").decode()
+    except UnicodeError:  # what is no address is refused elsewhere, in words
+        return written
+    before, _, after = written.rpartition(domain)
+    return before + known + after
+
+
+def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
+    """As smtplib does, and with letters beyond ASCII by PLAIN in UTF-8 (RFC 4616), which smtplib does not do.
+
+    Raises what its `login` raises; SMTPException where such letters need what the server does not offer.
+    """
+    if (user + password).isascii():
+        server.login(user, password)
+        return
+    server.ehlo_or_helo_if_needed()
+    if not server.has_extn("auth"):
+        raise smtplib.SMTPNotSupportedError("AUTH")
+    if "PLAIN" not in server.esmtp_features["auth"].upper().split():
+        raise _LettersError("a user or password with letters such as å needs a server that offers AUTH PLAIN")
+    code, said = server.docmd("AUTH", "PLAIN " + b64encode(f"\0{user}\0{password}".encode()).decode())
+    if code not in (235, 503):  # taken; taken already
+        raise smtplib.SMTPAuthenticationError(code, said)
+
+
+class _LettersError(smtplib.SMTPException):
+    """The server cannot be told this password."""
 
 
 def _leave(server: smtplib.SMTP) -> None:
@@ -201,4 +254,6 @@ def _said(said: bytes | str) -> str:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, _LettersError):
+        return str(error)
     return (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
