@@ -17,7 +17,7 @@ from earlywarning.runtimes.verifying import verify_backup, verify_store
 from earlywarning.settings import Settings, load_settings
 from earlywarning.store import Store
 from tests.backup.conftest import Town
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.core.town import CODE, event
 from tests.runtimes.test_embedded import take
 from tests.web.conftest import Running

@@ -1,19 +1,13 @@
 """Accounts and tokens on the command line, and where a service without sign-in may listen."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from earlywarning.settings_access import open_problem
+from tests.cli.told import earlywarning as run
 from tests.web.conftest import write_town
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "earlywarning", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_an_account_is_made_listed_and_disabled(tmp_path: Path) -> None:

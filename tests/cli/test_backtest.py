@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from earlywarning.cli.app import app
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.core.town import BEGIN, CATEGORIES, areas_text, history, merged, surge
 from tests.web.test_events_by_http import _wire as wire
 

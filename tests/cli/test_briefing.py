@@ -13,7 +13,7 @@ from earlywarning.cli.place import OperatorError
 from earlywarning.core.iso_week import WeekError
 from earlywarning.store import Store
 from earlywarning.store.outbox import Outbox
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.core.town import history
 from tests.web.conftest import write_town
 

@@ -3,15 +3,13 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
+from tests.cli.told import command
 from tests.core.town import history, surge
 from tests.web.conftest import body, write_town
 from tests.web.test_events_by_http import _wire as wire
@@ -25,22 +23,6 @@ delimiter = ";"
 [mappings.wardens.values]
 category = { "Klotter" = "C0" }
 """
-
-
-def command(folder: Path, *words: str, code: int = 0) -> str:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "earlywarning", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout if code == 0 else done.stderr
 
 
 @pytest.fixture

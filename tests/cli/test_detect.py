@@ -2,19 +2,19 @@
 
 import csv
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cli.told import earlywarning
 from tests.core.reference import number, rows, wide
 
 IDS = sorted(wide("series"))[:12]
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "earlywarning", *map(str, words)], capture_output=True, text=True, check=False)
+    return earlywarning(None, *words)
 
 
 def write(path: Path, columns: dict[str, np.ndarray]) -> Path:

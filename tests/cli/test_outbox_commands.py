@@ -1,9 +1,7 @@
 """`earlywarning channels` and `earlywarning outbox`, as an operator uses them."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,14 +10,13 @@ from earlywarning.store import Store
 from earlywarning.store.outbox import Outbox
 from tests.channels.messages import MADE, message
 from tests.channels.receivers import http_receiver, mail_receiver
+from tests.cli.told import earlywarning
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HOOK_KEY": KEY, "COLUMNS": "200", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "earlywarning", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return earlywarning(folder, *words, environment={"HOOK_KEY": KEY})
 
 
 @pytest.fixture

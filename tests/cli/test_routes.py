@@ -15,7 +15,7 @@ from earlywarning.settings import load_settings
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
 from earlywarning.store.mutes import Mutes
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.core.routed import TUESDAY, alert, case, mute
 from tests.core.town import CODE
 from tests.web.conftest import write_town

@@ -13,7 +13,7 @@ from earlywarning.cli.app import app
 from earlywarning.cli.place import OperatorError
 from earlywarning.lab.bench import LabError
 from tests.cli.test_backtest import FILES, FIRST, folder  # noqa: F401  # the same town
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.core.town import BEGIN
 
 SURGE = BEGIN.date() + timedelta(days=440)

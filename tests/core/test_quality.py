@@ -1,11 +1,14 @@
 """Laws of data quality in the engine: artefacts raise nothing and are told; batches and restarts change nothing."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from earlywarning.core.alert_record import Alert
 from earlywarning.core.data_notes import DataNote
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
@@ -53,10 +56,40 @@ def told(to: Engine, events: Sequence[AnyEvent], batch: int = 1000) -> tuple[lis
     return [a for a in opened if a not in back], notes
 
 
-def test_of_fifty_items_of_one_reporter_a_handful_can_raise_until_midnight_and_they_are_told(ordinary: list[AnyEvent]) -> None:
-    usual, before = told(engine(), ordinary)
-    assert before == []
-    opened, notes = told(engine(), merged(ordinary, a_round()), 7)
+class Lived(NamedTuple):
+    """An engine that has taken some events, and the alerts and pages that are kept of them."""
+
+    engine: Engine
+    alerts: dict[str, Alert]
+    pages: dict[int, bytes]
+
+
+@pytest.fixture(scope="module")
+def begun(ordinary: list[AnyEvent]) -> Lived:
+    """Up to the day before DAY."""
+    e = engine()
+    _, alerts, pages = feed(e, [x for x in ordinary if x.recorded_at < BEGIN + timedelta(days=DAY - 1)])
+    return Lived(e, alerts, pages)
+
+
+@pytest.fixture(scope="module")
+def tail(ordinary: list[AnyEvent]) -> list[AnyEvent]:
+    """What is ordinary from the day before DAY on."""
+    return [x for x in ordinary if x.recorded_at >= BEGIN + timedelta(days=DAY - 1)]
+
+
+@pytest.fixture(scope="module")
+def usual(begun: Lived, tail: list[AnyEvent]) -> list[str]:
+    """The alerts of those days without anything more."""
+    opened, notes = told(deepcopy(begun.engine), tail)
+    assert notes == []
+    return opened
+
+
+def test_of_fifty_items_of_one_reporter_a_handful_can_raise_until_midnight_and_they_are_told(
+    begun: Lived, tail: list[AnyEvent], usual: list[str]
+) -> None:
+    opened, notes = told(deepcopy(begun.engine), merged(tail, a_round()), 7)
     assert opened == usual
     (note,) = notes
     assert (note.what, note.source, note.area, note.category, note.kind) == ("burst", "wardens", "A1", "C0", "report")
@@ -64,34 +97,33 @@ def test_of_fifty_items_of_one_reporter_a_handful_can_raise_until_midnight_and_t
     assert note.events >= 50
 
 
-def test_many_peoples_reports_of_one_day_raise_an_alert_and_no_note(ordinary: list[AnyEvent]) -> None:
-    usual, _ = told(engine(), ordinary)
-    opened, notes = told(engine(), merged(ordinary, a_round(15, minutes=50)))
+def test_many_peoples_reports_of_one_day_raise_an_alert_and_no_note(begun: Lived, tail: list[AnyEvent], usual: list[str]) -> None:
+    opened, notes = told(deepcopy(begun.engine), merged(tail, a_round(15, minutes=50)))
     assert len(opened) > len(usual)
     assert notes == []
 
 
-def test_a_backlog_raises_nothing_and_is_told_and_counts_where_people_read(ordinary: list[AnyEvent]) -> None:
-    usual, _ = told(engine(), ordinary)
+def test_a_backlog_raises_nothing_and_is_told_and_counts_where_people_read(
+    begun: Lived, ordinary: list[AnyEvent], tail: list[AnyEvent], usual: list[str]
+) -> None:
     entered = backlog()
-    e = engine()
-    opened, notes = told(e, merged(ordinary, entered), 3)
+    e = deepcopy(begun.engine)
+    opened, notes = told(e, merged(tail, entered), 3)
     assert opened == usual
     assert [n.what for n in notes] == ["backlog"]
     kept = {int(k) for d in e.ledger.days() for k in e.ledger.on_day(d).columns["key"].tolist()}
     assert len(kept) == len(ordinary) + len(entered)
 
 
-def test_later_revisions_of_what_is_left_out_are_left_out_too(ordinary: list[AnyEvent]) -> None:
+def test_later_revisions_of_what_is_left_out_are_left_out_too(begun: Lived, tail: list[AnyEvent], usual: list[str]) -> None:
     again = [
         type(x)(**{f: getattr(x, f) for f in x.__struct_fields__}
                 | {"revision": 2, "category": "C1", "recorded_at": x.recorded_at + timedelta(days=2)})
         for x in a_round()
     ]  # fmt: skip
-    usual, _ = told(engine(), ordinary)
-    plain, revised = engine(), engine()
-    told(plain, merged(ordinary, a_round()))
-    opened, _ = told(revised, merged(ordinary, a_round(), again))
+    plain, revised = deepcopy(begun.engine), deepcopy(begun.engine)
+    told(plain, merged(tail, a_round()))
+    opened, _ = told(revised, merged(tail, a_round(), again))
     assert opened == usual
     series = np.arange(len(plain.space))
     first = plain.cube.first_day
@@ -121,40 +153,43 @@ def test_an_event_of_a_round_that_is_taken_back_lets_another_count() -> None:
     assert now() == 1
 
 
+@pytest.fixture(scope="module")
+def events(tail: list[AnyEvent]) -> list[AnyEvent]:
+    """What follows, with artefacts of several kinds."""
+    return merged(tail, a_round(30), backlog(30), a_round(9, areas=("A3",), day=DAY + 1))
+
+
+@pytest.fixture(scope="module")
+def whole(begun: Lived, events: list[AnyEvent]) -> Lived:
+    """All of it without an end between."""
+    e = deepcopy(begun.engine)
+    _, alerts, pages = feed(e, events)
+    return Lived(e, {**begun.alerts, **alerts}, {**begun.pages, **pages})
+
+
 @pytest.mark.parametrize("batch", [1, 13, 400])
 @pytest.mark.parametrize("at", [0.3, 0.9, 1.0])
-def test_artefacts_are_the_same_in_any_batches_and_after_a_restart(ordinary: list[AnyEvent], batch: int, at: float) -> None:
-    tail = [x for x in ordinary if x.recorded_at >= BEGIN + timedelta(days=DAY - 1)]
-    head = [x for x in ordinary if x.recorded_at < BEGIN + timedelta(days=DAY - 1)]
-    special = merged(a_round(30), backlog(30), a_round(9, areas=("A3",), day=DAY + 1))
-    events = merged(tail, special)
-    whole = engine()
-    _, alerts_head, pages = feed(whole, head)
-    _, alerts_whole, _ = feed(whole, events)
-    notes_whole = [(n.day, n.artefact) for n in whole.tallies.quality.noted]
-
+def test_artefacts_are_the_same_in_any_batches_and_after_a_restart(
+    begun: Lived, events: list[AnyEvent], whole: Lived, batch: int, at: float
+) -> None:
     begin, stop = (BEGIN + timedelta(days=d) for d in (DAY, DAY + 1))
     middle = [i for i, x in enumerate(events) if begin.date() <= x.recorded_at.date() < stop.date()]
     cut_at = middle[0] + int(at * len(middle))
-    first = engine()
-    _, alerts, pages = feed(first, head)
+    first = deepcopy(begun.engine)
     _, more, late_pages = feed(first, events[:cut_at], batch)
     changes = first.changes()
     assert first.today is not None
-    live = [a for a in {**alerts, **more}.values() if a.alert_id in first.book.cases]
+    live = [a for a in {**begun.alerts, **more}.values() if a.alert_id in first.book.cases]
     rebuilt = engine()
     noted = {case.alert_id: case.noted for case in first.book.cases.values()}
-    rebuilt.restore(list({**pages, **late_pages}.values()), live, noted, changes.clock_day, changes.clock_hour)
+    rebuilt.restore(list({**begun.pages, **late_pages}.values()), live, noted, changes.clock_day, changes.clock_hour)
     _, after, _ = feed(rebuilt, events[cut_at:], batch)
     _, undisturbed, _ = feed(first, events[cut_at:], batch)
     assert after == undisturbed
-    assert {**alerts_head, **alerts_whole} == {**alerts, **more, **undisturbed}
-    assert {a[:9] for _, a in notes_whole} == {n.artefact[:9] for n in rebuilt.tallies.quality.noted}
-    series = np.arange(len(whole.space))
-    assert whole.cube.first_day is not None
+    assert whole.alerts == {**begun.alerts, **more, **undisturbed}
+    assert {n.artefact[:9] for n in whole.engine.tallies.quality.noted} == {n.artefact[:9] for n in rebuilt.tallies.quality.noted}
     for other in (first, rebuilt):
-        span = (series, whole.cube.first_day, whole.cube.last_day)
-        assert (other.cube.daily(*span) == whole.cube.daily(*span)).all()
+        _same_counts(other, whole.engine)
 
 
 def test_a_changed_place_coding_moves_what_tells_no_place_to_the_whole() -> None:

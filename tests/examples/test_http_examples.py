@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.channels.receivers import HttpReceiver, http_receiver
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.examples.conftest import EXAMPLES
 from tests.web.conftest import Running, body, write_town
 

@@ -35,7 +35,7 @@ from earlywarning.settings import Settings, parse_settings
 from earlywarning.store import Store
 from earlywarning.store.cases import Cases
 from earlywarning.store.plans import Plans
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.conftest import left_out
 from tests.core import town
 from tests.plan.plans import ROWS, TOML, plan

@@ -7,7 +7,7 @@ from icalendar import Calendar
 from lxml import etree
 
 from earlywarning.runtimes.kafka.messages import encode_events
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.core.town import CODE, history, merged, surge
 from tests.plan.plans import TOML
 from tests.web.conftest import Running, write_town

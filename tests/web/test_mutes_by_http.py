@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tests.cli.test_commands import command
+from tests.cli.told import command
 from tests.web.conftest import Running
 
 LOCAL = ZoneInfo("Europe/Stockholm")
