@@ -1,6 +1,8 @@
 """Laws of the engine: what is counted, judged and alerted does not depend on batches, repeats, order or restarts."""
 
+from copy import deepcopy
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from earlywarning.core.alert_record import Alert
 from earlywarning.core.calendar import UNIT
 from earlywarning.core.engine import Engine
 from earlywarning.core.events import AnyEvent
+from earlywarning.core.intake import Outcome
 from earlywarning.core.tendencies import TendencySettings
 from tests.core.town import BEGIN, NOW, engine, event, feed, history, merged, surge
 
@@ -37,6 +40,51 @@ def eventful() -> list[AnyEvent]:
     return merged(events, corrected)
 
 
+@pytest.fixture(scope="module")
+def begun(ordinary: list[AnyEvent]) -> Engine:
+    """An engine that has taken the ordinary days before day 424; tests take copies."""
+    e = engine()
+    feed(e, [x for x in ordinary if x.recorded_at < BEGIN + timedelta(days=424)])
+    return e
+
+
+@pytest.fixture(scope="module")
+def later(ordinary: list[AnyEvent]) -> list[AnyEvent]:
+    """The ordinary days from day 424 on."""
+    return [x for x in ordinary if x.recorded_at >= BEGIN + timedelta(days=424)]
+
+
+class Fed(NamedTuple):
+    """What an engine said of some events, and the engine."""
+
+    engine: Engine
+    outcomes: list[Outcome]
+    alerts: dict[str, Alert]
+    pages: dict[int, bytes]
+
+
+@pytest.fixture(scope="module")
+def at_once(eventful: list[AnyEvent]) -> Fed:
+    """All eventful days in one batch."""
+    e = engine()
+    return Fed(e, *feed(e, eventful, len(eventful)))
+
+
+CUTS = (0.5, 0.9, 0.931, 0.955, 0.98)
+
+
+@pytest.fixture(scope="module")
+def parts(eventful: list[AnyEvent]) -> dict[float, Fed]:
+    """The eventful days up to each cut, in batches of forty."""
+    e, alerts, pages, done, out = engine(), dict[str, Alert](), dict[int, bytes](), 0, {}
+    for at in CUTS:
+        cut = int(len(eventful) * at)
+        _, more, newer = feed(e, eventful[done:cut], 40)
+        alerts, pages, done = {**alerts, **more}, {**pages, **newer}, cut
+        out[at] = Fed(deepcopy(e), [], alerts, pages)
+    return out
+
+
 def counts(of: Engine) -> np.ndarray:
     assert of.cube.first_day is not None
     return of.cube.daily(np.arange(len(of.space)), of.cube.first_day, of.cube.last_day)
@@ -48,8 +96,8 @@ def about(alerts: dict[str, Alert], day: int) -> Alert:
     return alert
 
 
-def test_a_surge_in_one_area_becomes_one_alert_about_that_area(ordinary: list[AnyEvent]) -> None:
-    _, alerts, _ = feed(engine(), merged(ordinary, surge(440)))
+def test_a_surge_in_one_area_becomes_one_alert_about_that_area(begun: Engine, later: list[AnyEvent]) -> None:
+    _, alerts, _ = feed(deepcopy(begun), merged(later, surge(440)))
     about_it = [a for a in alerts.values() if a.opened_on == (BEGIN + timedelta(days=440)).date() and "A0" in a.areas]
     assert len(about_it) == 1
     (alert,) = about_it
@@ -63,8 +111,8 @@ def test_a_surge_in_one_area_becomes_one_alert_about_that_area(ordinary: list[An
     assert alert.signals[-1].observed < alert.observed, "raised at the event that crossed, not at the end of the day"
 
 
-def test_an_alert_carries_the_facts_that_explain_it(ordinary: list[AnyEvent]) -> None:
-    _, alerts, _ = feed(engine(), merged(ordinary, surge(440)))
+def test_an_alert_carries_the_facts_that_explain_it(begun: Engine, later: list[AnyEvent]) -> None:
+    _, alerts, _ = feed(deepcopy(begun), merged(later, surge(440)))
     alert = about(alerts, 440)
     assert sum(d.observed for d in alert.days) == alert.observed
     assert alert.earlier_years[0].last_day == alert.signals[0].last_day - timedelta(days=364)
@@ -72,8 +120,8 @@ def test_an_alert_carries_the_facts_that_explain_it(ordinary: list[AnyEvent]) ->
     assert any(u.kind == "short-history" for u in alert.uncertainties)
 
 
-def test_an_alert_settles_when_it_is_over(ordinary: list[AnyEvent]) -> None:
-    _, alerts, _ = feed(engine(), merged(ordinary, surge(430)))
+def test_an_alert_settles_when_it_is_over(begun: Engine, later: list[AnyEvent]) -> None:
+    _, alerts, _ = feed(deepcopy(begun), merged(later, surge(430)))
     alert = about(alerts, 430)
     assert alert.state == "settled"
     assert alert.settled_on is not None
@@ -85,9 +133,8 @@ def test_without_a_year_of_history_nothing_is_judged() -> None:
     assert not alerts
 
 
-def test_the_same_events_fed_again_change_nothing(eventful: list[AnyEvent]) -> None:
-    e = engine()
-    feed(e, eventful)
+def test_the_same_events_fed_again_change_nothing(eventful: list[AnyEvent], at_once: Fed) -> None:
+    e = deepcopy(at_once.engine)
     before = counts(e)
     outcomes, again, pages = feed(e, eventful)
     assert set(outcomes) == {"repeated"}
@@ -97,24 +144,20 @@ def test_the_same_events_fed_again_change_nothing(eventful: list[AnyEvent]) -> N
 
 
 @pytest.mark.parametrize("batch", [1, 7, 250])
-def test_how_events_are_cut_into_batches_changes_nothing(eventful: list[AnyEvent], batch: int) -> None:
-    whole_engine, cut_engine = engine(), engine()
-    whole, cut = feed(whole_engine, eventful, len(eventful)), feed(cut_engine, eventful, batch)
-    assert cut[0] == whole[0]
-    assert cut[1] == whole[1]
-    assert cut[2] == whole[2]
-    assert (counts(whole_engine) == counts(cut_engine)).all()
+def test_how_events_are_cut_into_batches_changes_nothing(eventful: list[AnyEvent], at_once: Fed, batch: int) -> None:
+    cut_engine = engine()
+    cut = Fed(cut_engine, *feed(cut_engine, eventful, batch))
+    assert cut[1:] == at_once[1:]
+    assert (counts(at_once.engine) == counts(cut_engine)).all()
 
 
-@pytest.mark.parametrize("at", [0.5, 0.9, 0.931, 0.955, 0.98])
-def test_an_engine_rebuilt_from_its_pages_goes_on_as_if_nothing_had_happened(eventful: list[AnyEvent], at: float) -> None:
+@pytest.mark.parametrize("at", CUTS)
+def test_an_engine_rebuilt_from_its_pages_goes_on_as_if_nothing_had_happened(
+    eventful: list[AnyEvent], parts: dict[float, Fed], at: float
+) -> None:
     cut = int(len(eventful) * at)
-    undisturbed = engine()
-    feed(undisturbed, eventful[:cut])
-    rest = feed(undisturbed, eventful[cut:])
-
-    first = engine()
-    _, alerts, pages = feed(first, eventful[:cut], 40)
+    first, _, alerts, pages = parts[at]
+    rest = feed(deepcopy(first), eventful[cut:])
     changes = first.changes()
     assert first.today is not None
     live = [a for a in alerts.values() if a.alert_id in first.book.cases]
@@ -242,10 +285,10 @@ def test_a_retraction_takes_the_event_out_also_when_it_comes_first() -> None:
         assert counts(e).sum() == 0
 
 
-def test_a_retraction_withdraws_the_alert_it_carried(ordinary: list[AnyEvent]) -> None:
-    e = engine()
+def test_a_retraction_withdraws_the_alert_it_carried(begun: Engine, later: list[AnyEvent]) -> None:
+    e = deepcopy(begun)
     burst = surge(440)
-    upto = [x for x in ordinary if x.recorded_at < burst[0].recorded_at]
+    upto = [x for x in later if x.recorded_at < burst[0].recorded_at]
     feed(e, merged(upto, burst))
     at = burst[-1].recorded_at + timedelta(hours=1)
     back = [
@@ -266,14 +309,14 @@ def test_one_revision_with_two_contents_is_refused_and_named() -> None:
     assert result.rejections[0].event_id == "e1"
 
 
-def test_what_patrols_discover_is_kept_but_raises_no_alert(ordinary: list[AnyEvent]) -> None:
+def test_what_patrols_discover_is_kept_but_raises_no_alert(begun: Engine, later: list[AnyEvent]) -> None:
     found = [type(x)(**{f: getattr(x, f) for f in x.__struct_fields__} | {"origin": "discovered"}) for x in surge(440)]
-    outcomes, alerts, _ = feed(engine(), merged(ordinary, found))
+    outcomes, alerts, _ = feed(deepcopy(begun), merged(later, found))
     assert set(outcomes) == {"accepted"}
     assert not [a for a in alerts.values() if a.opened_on == (BEGIN + timedelta(days=440)).date() and "A0" in a.areas]
 
 
-def test_an_origin_left_out_is_the_categorys_default(ordinary: list[AnyEvent]) -> None:
+def test_an_origin_left_out_is_the_categorys_default() -> None:
     e = engine()
     e.ingest([event(1, BEGIN, category="C3"), event(2, BEGIN, category="C2"), event(3, BEGIN)], NOW)
     assert e.ledger.column("origin").tolist() == [1, 0, 0]
@@ -319,9 +362,9 @@ def test_an_event_known_to_an_interval_counts_once_over_its_days(spans: list[tup
     assert int(total[0, 0]) == len(spans) * UNIT
 
 
-def test_a_long_silence_is_passed_over_quickly_and_settles_what_was_open(ordinary: list[AnyEvent]) -> None:
-    e = engine()
-    feed(e, merged(ordinary, surge(479)))
+def test_a_long_silence_is_passed_over_quickly_and_settles_what_was_open(begun: Engine, later: list[AnyEvent]) -> None:
+    e = deepcopy(begun)
+    feed(e, merged(later, surge(479)))
     e.advance(BEGIN + timedelta(days=479 + 2500))
     changes = e.changes()
     assert changes.clock_day == e.calendar.day_at(BEGIN + timedelta(days=479 + 2500))
