@@ -16,7 +16,8 @@ from earlywarning.runtimes.kafka.topics import partition_of
 from earlywarning.settings import load_settings
 from tests.kafka.town import CODES, PARTITIONS, Cluster, Kept, Message, embedded, interleaved, kept, messages, municipalities
 
-HISTORY_UNTIL = datetime(2019, 1, 1, tzinfo=UTC)  # a year of history, then a year that is judged
+HISTORY_UNTIL = datetime(2019, 1, 1, tzinfo=UTC)  # a year of history, then eight months that are judged
+UNTIL = datetime(2019, 9, 1, tzinfo=UTC)
 KILLS = 20
 PATIENCE = 900.0
 
@@ -41,7 +42,10 @@ worker.run_worker(load_cluster_settings(Path(sys.argv[1])))
 @pytest.fixture(scope="module")
 def towns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Message]]:
     folder = tmp_path_factory.mktemp("towns")
-    return {code: messages(events, HISTORY_UNTIL) for code, events in municipalities(folder, 4, (2018, 2019)).items()}
+    return {
+        code: messages([e for e in events if e.recorded_at < UNTIL], HISTORY_UNTIL)
+        for code, events in municipalities(folder, 4, (2018, 2019)).items()
+    }
 
 
 @pytest.fixture(scope="module")
