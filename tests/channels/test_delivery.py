@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import msgspec
 import pytest
 from standardwebhooks import Webhook
 
+from earlywarning.channels import http_push
 from earlywarning.settings_channels import WebhookChannel
 from tests.channels.conftest import SIGNING_KEY, Post, webhook
 from tests.channels.messages import MADE, content, message
@@ -232,3 +235,13 @@ def test_stopping_keeps_what_became_of_messages(post: Post, receiver: HttpReceiv
     sent = set(receiver.all_keys())
     assert {w.message.key for w in post.all() if w.state == "delivered"} == sent
     assert len(sent) < 300
+
+
+def test_a_receiver_says_how_long_to_wait_in_seconds_or_as_a_date() -> None:
+    in_two_hours = datetime.now(UTC) + timedelta(hours=2)
+    for asked, seconds in {
+        "": 0, "120": 120, "-5": 0, "nan": 0, "soon": 0, "Thu, 01 Jan 1970 00:00:00 GMT": 0, "inf": 86_400,
+        format_datetime(in_two_hours, usegmt=True): 7_200,
+        in_two_hours.strftime("%d %b %Y %H:%M:%S"): 7_200,  # without a zone
+    }.items():  # fmt: skip
+        assert http_push._wait(asked) == pytest.approx(seconds, abs=60), asked

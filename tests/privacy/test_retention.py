@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from earlywarning.core.calendar import date_of, day_number
 from earlywarning.core.casework import Answer, Casework, Picture, answer
@@ -29,7 +30,7 @@ from earlywarning.runtimes.kafka.municipality import Municipality, Step
 from earlywarning.runtimes.sending import sending_of
 from earlywarning.settings import ClusterSettings, SettingsError, load_settings, parse_settings
 from earlywarning.settings_retention import Retention, months_needed
-from earlywarning.store import Store
+from earlywarning.store import Store, StoreError
 from earlywarning.store import tables as t
 from earlywarning.store.accounts import Accounts
 from earlywarning.store.cases import AuditEntry, Cases
@@ -255,6 +256,28 @@ def test_a_run_is_noted_counted_and_not_repeated_the_same_day(tmp_path: Path) ->
         assert metrics.registry.get_sample_value("earlywarning_retention_run_timestamp_seconds") == at.timestamp()
         # A shorter retention is in force at once, not tomorrow.
         assert daily(forgetting, town(tmp_path, more="[retention]\ndead_letters_months = 1\n"), at) is not None
+
+
+def test_a_run_that_fails_is_counted_said_without_values_and_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, metrics = town(tmp_path), Metrics()
+    with Store.open(settings.store_url, writer=True) as store:
+        one_of_everything(store, settings)
+        forgetting, at = Forgetting(store, metrics), months_later(200)
+        for number, error in enumerate((StoreError("disk full"), KeyError("anna.andersson@example.se")), start=1):
+
+            def fails(*_: object, why: Exception = error, **__: object) -> None:
+                raise why
+
+            with monkeypatch.context() as patch, capture_logs() as said:
+                patch.setattr(store, "commit", fails)
+                assert daily(forgetting, settings, at) is None
+            (entry,) = said
+            assert (entry["event"], entry["log_level"]) == ("retention could not be enforced", "error")
+            assert entry["problem"] == ("disk full" if number == 1 else "KeyError")
+            assert metrics.registry.get_sample_value("earlywarning_failures_total", {"what": "retention"}) == number
+            assert last_run(store, CODE) is None
+        assert daily(forgetting, settings, at) is not None
+        assert last_run(store, CODE) is not None
 
 
 def test_an_account_without_a_password_stays_where_people_come_in_by_a_provider(tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import httpx
 import pytest
 from litestar.testing import TestClient
+from structlog.testing import capture_logs
 
+from earlywarning.runtimes import writer
 from earlywarning.runtimes.embedded import Service
 from earlywarning.runtimes.writer import WriterEnded
 from earlywarning.settings import load_settings
+from earlywarning.store import StoreError
 from earlywarning.web.api import make_app
 from tests.core.town import BEGIN, event
 from tests.runtimes.test_embedded import supply
@@ -53,6 +56,28 @@ def test_a_store_that_cannot_be_tidied_does_not_end_the_writer(service: Service,
     assert tried.wait(60)
     (item,) = service.submit(supply([event(2, BEGIN)])).result(timeout=60)
     assert item.outcome == "accepted"
+
+
+def test_a_day_that_cannot_be_closed_is_counted_and_said_and_tried_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, left = Event(), [StoreError("disk full"), KeyError("a value")]
+
+    def look(_: object) -> None:
+        if left:
+            raise left.pop(0)
+        closed.set()
+
+    counted = lambda: service.metrics.registry.get_sample_value("earlywarning_failures_total", {"what": "day"})  # noqa: E731
+    monkeypatch.setattr(service, "look_at_the_clock", look)
+    monkeypatch.setattr(writer, "_TICK", 0.1)
+    with capture_logs() as said:
+        service.start()
+        (item,) = service.submit(supply([event(1, BEGIN)])).result(timeout=60)
+        assert closed.wait(60)
+    assert item.outcome == "accepted"
+    assert counted() == 2
+    told = [entry for entry in said if entry["event"] == "the day could not be closed"]
+    assert [entry.get("problem") or entry.get("error") for entry in told] == ["disk full", "KeyError"]
+    assert service.alive
 
 
 def test_when_the_writer_ends_all_who_wait_are_told_and_later_ones_at_once(
