@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -28,6 +29,7 @@ from earlywarning.web.drawing.outlines import town_of
 from earlywarning.web.drawing.series import chart_of
 from earlywarning.web.many import make_many
 from earlywarning.web.pages.frame import own_path
+from earlywarning.web.pages.front_door import front_door
 from tests.core.town import BEGIN, CODE, NOW, event, register
 from tests.web.conftest import open_town, write_town
 
@@ -280,6 +282,37 @@ def test_among_many_municipalities_links_begin_with_their_own_code(service: Serv
     assert root.headers["location"] == f"/{CODE}/picture"
     (style,) = many(service, "127.0.0.1", re.findall(r'href="([^"]*page.css[^"]*)"', shown.text)[0])
     assert style.status_code == 200
+
+
+def test_at_the_root_of_many_municipalities_a_browser_is_shown_their_names_and_a_program_their_codes(service: Service) -> None:
+    app = make_many({CODE: service, "0380": service}, Metrics(), lambda: None, lambda: True)
+
+    async def asked(path: str, **headers: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk", headers=headers) as client:  # type: ignore[arg-type]
+            return await client.get(path)
+
+    def told(path: str, **headers: str) -> httpx.Response:
+        return asyncio.run(asked(path, **headers))
+
+    door = told("/", **PAGE)
+    assert (door.status_code, door.headers["content-language"]) == (200, "sv")
+    assert "Välj kommun" in door.text
+    for code in (CODE, "0380"):
+        assert f'<a href="/{code}/picture">Testby</a>' in door.text
+    for file in re.findall(r'(?:href|src)="(/static/[^"]*)"', door.text):
+        assert told(file).status_code == 200
+    scope: Any = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    shown = front_door(scope, {"1": "Övik", "2": "Ängelholm", "3": "Zinkgruvan", "4": "Åmål", "5": "Ale"}).body.decode()
+    assert re.findall(r"picture\">(\w+)", shown) == ["Ale", "Zinkgruvan", "Åmål", "Ängelholm", "Övik"]
+    assert "publicerade" in front_door(scope, {}).body.decode()
+    assert "Choose a municipality" in told("/", **PAGE, **{"accept-language": "fr;q=0.9, en-GB, sv"}).text
+    assert "Välj kommun" in told("/?language=sv", **PAGE, **{"accept-language": "en"}).text
+    lost = told("/nothing/<script>", **PAGE)
+    assert (lost.status_code, "Sidan finns inte" in lost.text, "<script>" in lost.text) == (404, True, False)
+    assert "script" not in door.headers["content-security-policy"].replace("script-src 'self'", "")
+    assert told("/").json() == {"service": "earlywarning", "municipalities": ["0380", CODE]}
+    assert told("/nothing").json()["municipalities"] == ["0380", CODE]
+    assert told("/static/nothing").status_code == 404
 
 
 def test_a_desk_that_others_reach_serves_no_municipality_without_sign_in(service: Service) -> None:

@@ -1,4 +1,7 @@
-"""Many municipalities behind one address: /0380/v1/alerts is Uppsala's; one that is alone is at the root as well."""
+"""Many municipalities behind one address: /0380/v1/alerts is Uppsala's; one that is alone is at the root as well.
+
+Else a browser is shown their names at the root, and a program their codes.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -10,6 +13,7 @@ from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.front import Front
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
+from earlywarning.web.pages.front_door import Sent, front_door, static_at_the_door, wants_door
 
 _OPEN = ("/healthz", "/readyz", "/metrics")
 
@@ -63,6 +67,10 @@ def make_many(
             await _answer(send, 200, page, content_type.encode())
         elif len(fronts) == 1 and (own := of(next(iter(fronts)))) is not None:
             await own(scope, receive, send)
+        elif (file := static_at_the_door(path)) is not None:
+            await _send(send, file)
+        elif wants_door(scope):
+            await _send(send, front_door(scope, {code: front.settings.municipality.name for code, front in fronts.items()}))
         elif path == "/":
             await _answer(send, 200, {"service": "earlywarning", "municipalities": sorted(fronts)})
         else:
@@ -74,11 +82,11 @@ def make_many(
 
 async def _answer(send: Send, status: int, body: object, kind: bytes = b"application/json") -> None:
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    headers = [
-        (b"content-type", kind),
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content, "more_body": False})
+    policy = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+    await _send(send, Sent(status, [(b"content-type", kind), policy], content))
+
+
+async def _send(send: Send, answer: Sent) -> None:
+    headers = [*answer.headers, (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -145,6 +145,16 @@ class Words:
         return str(format_datetime(at.astimezone(self._zone), "d MMM y HH:mm", locale=_LOCALE[self.language]))
 
 
+def linked(root: str) -> dict[str, str]:
+    """Addresses of the files that every page links."""
+    return {name: f"{root}/static/{file}?v={STATIC[file].version}" for name, file in _LINKED.items()}
+
+
+def page_of(template: str, language: Language, **values: Any) -> str:
+    """A page that belongs to no municipality."""
+    return _environment.get_template(template).render(t=Words(language, "Europe/Stockholm"), language=language, **values)
+
+
 def part(request: Asking, template: str, **values: Any) -> Markup:
     """A part of a page, the same for every visitor who sees the same."""
     return Markup(_environment.get_template(template).render(**_around(request), **values))  # noqa: S704  # a template escapes
@@ -177,7 +187,7 @@ def render(
         **around, other=other, visitor=visitor, mode=service.settings.access.mode,
         provider=bool(service.settings.access.oidc_issuer),
         other_address=f"{root}{request.scope['path']}?{urlencode([*kept, ('language', other)])}",
-        **{name: f"{root}/static/{file}?v={STATIC[file].version}" for name, file in _LINKED.items()},
+        **linked(root),
         csrf=Markup('<input type="hidden" name="csrf" value="{}">').format(visitor.csrf),
         **{"here": "", **values},
     )  # fmt: skip
