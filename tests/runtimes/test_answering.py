@@ -1,5 +1,6 @@
 """Answers are kept whole with their audit, once each, and what they explain is heard by the engine, also after a restart."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,22 +25,54 @@ from tests.web.conftest import write_town
 AT = datetime(2026, 3, 16, 9, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
-    write_town(tmp_path)
-    file = tmp_path / "earlywarning.toml"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgresql_url")
-        engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as c:
-            c.execute(sa.text("drop database if exists answering with (force)"))
-            c.execute(sa.text("create database answering"))
-        file.write_text(file.read_text().replace("sqlite:///store.db", url.rsplit("/", 1)[0] + "/answering"))
+def _made(folder: Path, url: str) -> None:
+    """A town with an alert, in the database of that address."""
+    write_town(folder)
+    file = folder / "earlywarning.toml"
+    file.write_text(file.read_text().replace("sqlite:///store.db", url))
     made = _open(file)
     events = merged(history(3, days=440), surge(430))
     for begin in range(0, len(events), 1000):
         part = events[begin : begin + 1000]
         made.take([Supply(Decoded(part, list(range(len(part))), []), "test")], NOW)
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def in_a_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("answering")
+    _made(folder, "sqlite:///store.db")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def in_a_server(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("answering")
+    anew = [f"drop database if exists {name} with (force)" for name in ("answering", "answered")]
+    _on(postgresql_url, *anew, "create database answering")
+    _made(folder, postgresql_url.rsplit("/", 1)[0] + "/answering")
+    _on(postgresql_url, "create database answered template answering")
+    return folder
+
+
+def _on(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as c:
+        for statement in statements:
+            c.execute(sa.text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    """A copy of it."""
+    server = request.param == "postgresql"
+    shutil.copytree(request.getfixturevalue("in_a_server" if server else "in_a_file"), tmp_path / "town")
+    file = tmp_path / "town" / "earlywarning.toml"
+    if server:
+        url = request.getfixturevalue("postgresql_url")
+        _on(url, "drop database if exists answering with (force)", "create database answering template answered")
+    made = _open(file)
     yield made
     made.stop()
 

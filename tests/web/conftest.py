@@ -122,6 +122,16 @@ def running(tmp_path: Path) -> Iterator[Running]:
         service.stop()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service of a town without events, for tests that do not mind what others have sent."""
+    folder = tmp_path_factory.mktemp("shared")
+    write_town(folder)
+    service = Running(folder)
+    yield service
+    service.stop()
+
+
 def body(number: int | str, **fields: object) -> dict[str, object]:
     """An incident as a supplier would send it."""
     event = {

@@ -42,31 +42,33 @@ def test_counts_come_for_any_level_window_and_format(running: Running) -> None:
         "/nothing",
     ],
 )
-def test_a_bad_question_gets_an_answer_in_words_and_no_trace(running: Running, path: str) -> None:
-    response = running.client.get(path)
+def test_a_bad_question_gets_an_answer_in_words_and_no_trace(shared: Running, path: str) -> None:
+    response = shared.client.get(path)
     assert response.status_code in (400, 404)
     assert response.json()["problem"]
     assert "Traceback" not in response.text
 
 
-def test_the_openapi_document_describes_events_by_their_published_schemas(running: Running) -> None:
-    document = running.client.get("/openapi.json").json()
+def test_the_openapi_document_describes_events_by_their_published_schemas(shared: Running) -> None:
+    document = shared.client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
     assert "/v1/counts" in document["paths"]
     content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     assert set(content) == {"application/json", "application/x-ndjson"}
-    assert running.client.get("/v1/schemas/incident").json() == schema("incident")
+    assert shared.client.get("/v1/schemas/incident").json() == schema("incident")
 
 
 @pytest.mark.parametrize("kind", ["incident", "report"])
-def test_what_the_schema_takes_the_service_takes_and_what_it_refuses_is_refused(running: Running, kind: str) -> None:
+def test_what_the_schema_takes_the_service_takes_and_what_it_refuses_is_refused(shared: Running, kind: str) -> None:
     check = jsonschema.Draft202012Validator(schema(kind))
-    good = body(1, kind=kind)
-    position = body(2, kind=kind, area=None, latitude=59.805, longitude=17.01)
-    interval = body(3, kind=kind, occurred_at=None, occurred_from="2024-02-28T08:00:00Z", occurred_to="2024-03-01T08:00:00Z")
+    good = body(f"{kind}1", kind=kind)
+    position = body(f"{kind}2", kind=kind, area=None, latitude=59.805, longitude=17.01)
+    interval = body(
+        f"{kind}3", kind=kind, occurred_at=None, occurred_from="2024-02-28T08:00:00Z", occurred_to="2024-03-01T08:00:00Z"
+    )
     for event in (good, position, interval):
         assert check.is_valid(event), list(check.iter_errors(event))
-        assert running.send(event).json()["counts"] == {"accepted": 1}
+        assert shared.send(event).json()["counts"] == {"accepted": 1}
     for wrong in (
         body(4, kind=kind, comment="x"),
         body(5, kind=kind, area=None),
@@ -74,12 +76,12 @@ def test_what_the_schema_takes_the_service_takes_and_what_it_refuses_is_refused(
         body(7, kind=kind, occurred_at=None),
     ):
         assert not check.is_valid(wrong)
-        assert running.send(wrong).json()["counts"] == {"rejected": 1}
+        assert shared.send(wrong).json()["counts"] == {"rejected": 1}
 
 
-def test_health_and_readiness_answer(running: Running) -> None:
-    assert running.client.get("/healthz").status_code == 200
-    assert running.client.get("/readyz").json()["status"] == "ready"
+def test_health_and_readiness_answer(shared: Running) -> None:
+    assert shared.client.get("/healthz").status_code == 200
+    assert shared.client.get("/readyz").json()["status"] == "ready"
 
 
 def test_settings_changed_in_the_file_take_effect_without_a_restart(running: Running) -> None:
@@ -107,8 +109,8 @@ def _wait(running: Running) -> None:
     running.client.get("/v1/areas")
 
 
-def test_data_quality_notes_come_over_http_in_both_languages(running: Running) -> None:
-    ask = running.client.get
+def test_data_quality_notes_come_over_http_in_both_languages(shared: Running) -> None:
+    ask = shared.client.get
     assert ask("/v1/data-quality").json() == {"notes": []}
     assert ask("/v1/data-quality?since=never").status_code == 400
     assert "/v1/data-quality" in ask("/openapi.json").json()["paths"]
