@@ -112,6 +112,46 @@ def test_each_alert_is_new_in_one_digest_only(opened: list[tuple[int, str, bool]
     assert sorted(seen) == sorted(i for i, a in alerts.items() if a.opened_at <= before)
 
 
+def test_what_does_not_belong_holds_back_nothing_that_follows() -> None:
+    """Alerts of others, without casework, closed, or over and done with, stand before one that is told."""
+    other, unknown, closed, over, told = alert("a", areas=("A4",)), alert("b"), alert("c"), alert("d", state="settled"), alert("e")
+    alerts = {a.alert_id: a for a in (other, unknown, closed, over, told)}
+    cases = {i: case(a, stage="closed" if a is closed else "new") for i, a in alerts.items() if a is not unknown}
+    entries = [Happened(1, closed.alert_id, "updated", LAST), Happened(2, told.alert_id, "opened", LAST)]
+    content = digest(
+        entries, alerts, cases, recipient(areas=("D0",)), (), KIN, first_day=FIRST, last_day=LAST, at=TUESDAY, send_within=7,
+        meeting=TUESDAY + timedelta(days=1),
+    )  # fmt: skip
+    assert [c.alert for c in content.alerts] == [told]
+    assert [c.casework for c in content.alerts] == [cases[told.alert_id]]
+    assert (content.ongoing, content.muted) == ([], [])
+    assert (content.first_day, content.last_day, content.meeting) == (FIRST, LAST, TUESDAY + timedelta(days=1))
+
+
+def test_what_happened_just_within_the_days_to_be_sent_is_told() -> None:
+    one = alert("a", state="settled")
+    assert parts(read((one, "settled"), on=FIRST - timedelta(days=7)))[0] == [("a", "settled")]
+    assert parts(read((one, "settled"), on=FIRST - timedelta(days=8))) == ([], [], [])
+
+
+def test_an_open_alert_goes_on_for_sixty_days_after_its_last_one() -> None:
+    for days, there in ((60, ["a"]), (61, [])):
+        assert parts(read(others=(alert("a", last_day=LAST - timedelta(days=days)),)))[1] == there
+
+
+def test_a_mute_holds_on_its_last_day_and_no_longer_than_it_was_ended() -> None:
+    one = alert("a")
+    assert parts(read(others=(one,), mutes=(mute(last_day=LAST),))) == ([], [], ["a"])
+    assert parts(read((one, "opened"), mutes=(mute(ended_at=TUESDAY),))) == ([("a", "opened")], [], [])
+    assert parts(read((one, "opened"), mutes=(mute(ended_at=TUESDAY + timedelta(hours=1)),))) == ([], [], ["a"])
+
+
+def test_of_what_is_alike_the_newest_comes_first() -> None:
+    early, late = alert("a", opened=TUESDAY - timedelta(hours=9)), alert("b")
+    assert parts(read((early, "opened"), (late, "opened")))[0] == [("b", "opened"), ("a", "opened")]
+    assert parts(read(others=(early, late)))[1] == ["b", "a"]
+
+
 # ---- returning tendencies -------------------------------------------------------------------------------------------------
 
 
