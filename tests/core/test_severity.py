@@ -135,3 +135,70 @@ def test_three_shootings_in_four_weeks_are_a_cluster_where_half_of_one_is_usual(
 def test_figures_out_of_range_are_refused_by_name(call: object, words: str) -> None:
     with pytest.raises(DetectorError, match=words):
         call()  # type: ignore[operator]
+
+
+def test_the_plain_rule_holds_from_its_limits_on() -> None:
+    """Harm of 10 at least, and less often than once in 50 days."""
+    rule = severe_rule(np.array([[0.02, 0.02, 0.0201, 0.001]]), np.array([10.0, 9.99, 10.0, 40.0]), 10.0, 50.0)
+    assert rule.raises.tolist() == [[True, False, False, True]]
+    assert rule.per_week == pytest.approx(7 * 0.021)
+    assert np.isnan(rule.recurrence_days[0, 1:3]).all()
+    assert severe_rule(np.array([[0.5]]), np.array([0.5]), 0.5, 0.5).raises.all()  # limits below 1 are limits
+    for limits in ((0.0, 50.0), (10.0, 0.0)):
+        with pytest.raises(DetectorError, match="must be above 0"):
+            severe_rule(np.array([[0.5]]), np.array([0.5]), *limits)
+    with pytest.raises(DetectorError, match="each of the 2 categories"):
+        severe_rule(np.zeros((3, 2)), np.ones(3), 1.0, 1.0)
+
+
+def test_two_severe_events_are_a_cluster_and_one_is_none() -> None:
+    assert severe_cluster([1, 2], 0.1, 1.0).tolist() == [1.0, pytest.approx(poisson.sf(1, 0.1))]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 1.5, np.nan])
+def test_a_level_lies_between_0_and_1(alpha: float) -> None:
+    for bound in (lambda: severe_cluster_bound(0.1, 1.0, alpha), lambda: harm_bound(np.ones((1, 1)), np.ones(1), alpha)):
+        with pytest.raises(DetectorError, match="must lie between 0 and 1"):
+            bound()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0])
+def test_counts_that_are_none_are_refused(wrong: float) -> None:
+    with pytest.raises(DetectorError, match="counts must be finite, not negative"):
+        harm_tail(np.array([[1.0, wrong]]), np.ones((1, 2)), np.ones(2))
+
+
+def test_many_series_get_what_each_gets_alone() -> None:
+    """More than are computed together."""
+    rng = np.random.default_rng(3)
+    harm = np.array([1.0, 5.0])
+    expected = rng.uniform(0.1, 2.0, (600, 2))
+    counts = rng.poisson(2 * expected).astype(float)
+    variance = np.where(np.arange(600) % 2, 0.1, 0.0)
+    together, bound = harm_tail(counts, expected, harm, variance), harm_bound(expected, harm, 0.05, variance)
+    for i in (0, 1, 255, 256, 257, 511, 512, 599):
+        alone, own = (counts[[i]], expected[[i]], harm, variance[i]), (expected[[i]], harm, 0.05, variance[i])
+        assert together.p_value[i] == pytest.approx(harm_tail(*alone).p_value[0])
+        assert bound.bound[i] == harm_bound(*own).bound[0]
+    assert together.harm == pytest.approx(counts @ harm)
+    assert together.expectation == pytest.approx(expected @ harm)
+    plain = harm_bound(expected, harm, 0.05)
+    assert np.array_equal(plain.bound, harm_bound(expected, harm, 0.05, 0.0).bound)
+    assert (plain.bound <= harm_bound(expected, harm, 0.05, 1.0).bound).all()
+
+
+def test_where_no_sum_is_as_rare_the_bound_is_beyond_all_and_others_have_theirs() -> None:
+    harm, expected = np.array([1000.0]), np.array([[0.5], [0.001], [3.0]])
+    found = harm_bound(expected, harm, 1e-5, np.array([0.0, 0.0, 50.0])).bound
+    assert np.isinf(found[2])
+    assert found[:2].tolist() == [harm_bound(expected[[i]], harm, 1e-5).bound[0] for i in (0, 1)]
+    assert 0 < found[1] < found[0] < 60_000
+
+
+def test_a_sum_beyond_the_lattice_gets_the_probability_of_its_end() -> None:
+    """Where times vary most, the lattice ends at a sum that is not impossible yet."""
+    harm, expected = np.array([1000.0]), np.array([[3.0]])
+    unit = harm_bound(expected, harm, 0.5, 50.0).unit[0]
+    last = np.floor(2047 * unit / (np.rint(1000 / unit) * unit))  # events at the lattice's last cell
+    tails = [float(harm_tail(np.array([[n]]), expected, harm, 50.0).p_value[0]) for n in (last - 1, last + 1, 2 * last, 9e9)]
+    assert tails[0] > tails[1] == tails[2] == tails[3] > 1e-5
