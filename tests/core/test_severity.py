@@ -202,3 +202,21 @@ def test_a_sum_beyond_the_lattice_gets_the_probability_of_its_end() -> None:
     last = np.floor(2047 * unit / (np.rint(1000 / unit) * unit))  # events at the lattice's last cell
     tails = [float(harm_tail(np.array([[n]]), expected, harm, 50.0).p_value[0]) for n in (last - 1, last + 1, 2 * last, 9e9)]
     assert tails[0] > tails[1] == tails[2] == tails[3] > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("expected", "harm", "variance", "unit"),
+    [
+        ([0.1, 0.1, 0.1], [0.0, 0.5, 3.0], 0.0, 0.5),  # the smallest weight that is one, ...
+        ([0.1, 0.1], [2.0, 3.0], 0.0, 1.0),  # ... at most 1
+        ([0.1, 0.1], [0.0, 0.0], 0.0, 1.0),
+        ([100.0, 50.0], [20.0, 30.0], 0.0, (3500 + 12 * np.sqrt(100 * 400 + 50 * 900) + 4 * 30) / 2048),
+        ([100.0, 50.0], [20.0, 30.0], 0.3, (3500 + 12 * np.sqrt(85_000 + 0.3 * 3500**2) + 4 * 30) / 2048),
+        ([100.0, 0.0], [20.0, 5000.0], 0.0, (2000 + 12 * np.sqrt(40_000) + 4 * 20) / 2048),  # what is never expected has no say
+        ([100.0, 1e-6], [20.0, 5000.0], 0.0, (2000.005 + 12 * np.sqrt(40_025) + 4 * 5000) / 2048),
+    ],
+)
+def test_the_step_of_the_lattice(expected: list[float], harm: list[float], variance: float, unit: float) -> None:
+    found = harm_bound(np.array([expected, [1e-9] * len(harm)]), np.array(harm), 0.01, np.array([variance, 0.0])).unit
+    assert found[0] == pytest.approx(unit)
+    assert found[1] == harm_bound(np.array([[1e-9] * len(harm)]), np.array(harm), 0.01).unit[0]  # each series has its own
