@@ -96,3 +96,16 @@ def test_under_chance_the_upper_half_of_alpha_is_what_alarms() -> None:
 def test_what_cannot_be_judged_is_named(counts: np.ndarray, step: int, chosen: Farrington1996Settings, words: str) -> None:
     with pytest.raises(DetectorError, match=words):
         farrington_1996(counts, np.array([step]), chosen)
+
+
+def test_a_trend_is_told_with_its_slope_and_a_history_that_was_not_observed_as_missing() -> None:
+    """A series that falls by 0.4 % a step, one that stays, one that was not observed, and one of which one step was."""
+    at = np.arange(270)
+    counts = np.array([np.rint(60 * np.exp(-0.004 * at)), 20.0 + at % 2, np.full(270, np.nan), np.full(270, np.nan)])
+    counts[2:, 266:], counts[3, 269 - 52] = 30.0, 20.0
+    found = farrington_1996(counts, np.array([269]), Farrington1996Settings(b=5, w=1, r_compat=True))
+    assert found.trend[:, 0].tolist() == [True, False, False, False]
+    assert found.slope[0, 0] == pytest.approx(-0.004, rel=0.05)
+    assert np.isnan(found.slope[1:, 0]).all()
+    assert found.status[:, 0].tolist() == [Status.OK, Status.OK, Status.MISSING, Status.OK]
+    assert (found.slope.dtype, found.status.dtype) == (np.float64, np.int8)
