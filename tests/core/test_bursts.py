@@ -165,3 +165,27 @@ def test_many_that_are_no_burst_do_not_hide_one_that_follows() -> None:
     assert [a.area for a in got.artefacts] == [2]
     two = found(usual(), go(40, category=2), go(40, area=3, category=3))
     assert sorted((a.area, a.category) for a in two.artefacts) == [(1, 2), (3, 3)]
+
+
+def test_each_sender_has_its_own_usual_and_its_own_round() -> None:
+    """Another one sends thirty a day from the same place: its usual is not this one's, nor are its items part of the round."""
+    busy = usual(each=30, source=4)
+    (burst,) = found(usual(), busy, go(40)).artefacts
+    assert (burst.kind, burst.source, burst.expected, burst.events) == (1, 3, 1.0, 41)
+    assert not found(usual(), usual(source=4), go(15), go(15, source=4)).artefacts  # each sixteen, and neither twenty
+    (other,) = found(usual(), usual(source=4), go(40, source=4)).artefacts
+    assert (other.kind, other.source) == (1, 4)
+    # Whether an area has most of a sender's rows is asked of that sender alone.
+    alone = [(s, a, c, d, 9) for s, a, c, d, _ in usual(areas=1) if d < DAY]
+    assert not found(alone, busy, go(40, hour=10)).artefacts
+
+
+def test_what_is_usual_is_taken_off_before_it_is_held_against_elsewhere() -> None:
+    """Two here are usual, and came that day: 121 are 119 more, and forty more elsewhere want 120."""
+    assert not found(usual(each=2), go(119), go(40, area=2, hour=3)).artefacts
+    assert found(usual(each=2), go(120), go(40, area=2, hour=3)).artefacts
+
+
+def test_what_is_likely_by_number_and_not_in_one_go_hides_nothing_that_follows() -> None:
+    all_day = [(3, 1, 2, DAY, hour) for hour in range(24) for _ in range(4)]
+    assert [(a.area, a.category) for a in found(usual(), all_day, go(40, area=2, category=3)).artefacts] == [(2, 3)]

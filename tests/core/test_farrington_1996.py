@@ -109,3 +109,21 @@ def test_a_trend_is_told_with_its_slope_and_a_history_that_was_not_observed_as_m
     assert np.isnan(found.slope[1:, 0]).all()
     assert found.status[:, 0].tolist() == [Status.OK, Status.OK, Status.MISSING, Status.OK]
     assert (found.slope.dtype, found.status.dtype) == (np.float64, np.int8)
+
+
+def test_without_a_trend_none_is_looked_for_and_scores_are_those_of_the_bound() -> None:
+    at = np.arange(270)
+    counts = np.array([np.rint(60 * np.exp(-0.004 * at)), np.zeros(270)])
+    for compat in (True, False):
+        found = farrington_1996(counts, np.array([269]), Farrington1996Settings(b=5, w=1, trend=False, r_compat=compat))
+        assert not found.trend.any()
+        score = (found.observed[0] - found.expectation[0]) / (found.upper_bound[0] - found.expectation[0])
+        assert found.score[0] == pytest.approx(score)
+    few = farrington_1996(counts, np.array([269]), Farrington1996Settings(b=5, w=1, r_compat=True))
+    assert (few.upper_bound[1, 0], few.score[1, 0]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_a_level_of_nothing_or_of_all_is_refused(alpha: float) -> None:
+    with pytest.raises(DetectorError, match="must lie between 0 and 1"):
+        Farrington1996Settings(alpha=alpha).check()
