@@ -189,3 +189,14 @@ def test_what_is_usual_is_taken_off_before_it_is_held_against_elsewhere() -> Non
 def test_what_is_likely_by_number_and_not_in_one_go_hides_nothing_that_follows() -> None:
     all_day = [(3, 1, 2, DAY, hour) for hour in range(24) for _ in range(4)]
     assert [(a.area, a.category) for a in found(usual(), all_day, go(40, area=2, category=3)).artefacts] == [(2, 3)]
+
+
+def test_a_day_of_twenty_items_and_nothing_else_is_judged() -> None:
+    assert found([row for row in usual() if row[3] < DAY], go(20)).artefacts
+    assert not found([row for row in usual() if row[3] < DAY], go(19)).artefacts
+
+
+@pytest.mark.parametrize("hour", [0, 9, 17, 23])
+def test_whatever_the_hour_is_at_which_all_is_recorded_it_says_nothing(hour: int) -> None:
+    alone = [(s, a, c, d, hour) for s, a, c, d, _ in usual(areas=1) if d < DAY]
+    assert not found(alone, go(40, hour=10)).artefacts

@@ -173,3 +173,9 @@ def test_in_r_the_negative_binomial_integral_ends_at_a_hundred_over_alpha() -> N
 def test_what_cannot_be_charted_is_named(counts: np.ndarray, expected: np.ndarray, chosen: CusumSettings, words: str) -> None:
     with pytest.raises(DetectorError, match=f"^{re.escape(words)}$"):
         cusum(counts, expected, chosen)
+
+
+def test_a_threshold_below_one_is_a_threshold_and_none_is_refused() -> None:
+    CusumSettings(h=0.5).check()
+    with pytest.raises(DetectorError):
+        CusumSettings(h=0.0).check()

@@ -220,3 +220,22 @@ def test_the_step_of_the_lattice(expected: list[float], harm: list[float], varia
     found = harm_bound(np.array([expected, [1e-9] * len(harm)]), np.array(harm), 0.01, np.array([variance, 0.0])).unit
     assert found[0] == pytest.approx(unit)
     assert found[1] == harm_bound(np.array([[1e-9] * len(harm)]), np.array(harm), 0.01).unit[0]  # each series has its own
+
+
+@pytest.mark.parametrize(
+    ("expected", "variance", "words"),
+    [
+        (np.array([[1.0, np.inf]]), 0.0, "expected must be (series, categories), finite and not negative"),
+        (np.array([[1.0, -1.0]]), 0.0, "expected must be (series, categories), finite and not negative"),
+        (np.ones(2), 0.0, "expected must be (series, categories), finite and not negative"),
+        (np.ones((1, 2)), np.inf, "variance must be finite and not negative, one number for each series"),
+    ],
+)
+def test_expectations_and_variances_are_refused_word_for_word(expected: np.ndarray, variance: float, words: str) -> None:
+    with pytest.raises(DetectorError) as told:
+        harm_bound(expected, np.ones(2), 0.01, variance)
+    assert str(told.value) == words
+
+
+def test_below_what_the_transform_can_tell_there_is_a_floor() -> None:
+    assert harm_tail(np.array([[1500.0]]), np.array([[0.5]]), np.array([1.0])).p_value[0] == 1e-13
