@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 run: .venv/.runtime
 	@$(BIN)/earlywarning run $(if $(MUNICIPALITY),--municipality '$(MUNICIPALITY)')
 
-# A process for each core and one more; a file's tests stay together, since they share what takes long to set up, and the longest
+# A process for each core and two more; a file's tests stay together, since they share what takes long to set up, and the longest
 # come first (tests/conftest.py).
 test: .venv/.development
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -36,8 +36,8 @@ _LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: many tests wait for brokers, browsers and clocks."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes more than there are cores: many tests wait for brokers, browsers and clocks."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -143,6 +143,20 @@ def test_where_nothing_was_committed_reading_goes_back_to_the_beginning(cluster:
     asyncio.run(rewind())
 
 
+def test_a_partition_that_has_no_position_yet_ends_nobody(cluster: Cluster) -> None:
+    """As just after it was assigned; Faust looks at all of them every few seconds."""
+
+    async def look() -> None:
+        async with _reading(cluster) as (faust, consumer, tp):
+            faust._thread._consumer, faust._thread.time_started = consumer, time.monotonic()
+            state = consumer._subscription.subscription.assignment.state_value(TopicPartition(*tp))
+            state._position, state.timestamp = None, time.monotonic() * 1000  # asked for lately
+            faust._assignment = lambda: {tp}
+            await faust.verify_all_partitions_active()
+
+    asyncio.run(look())
+
+
 def test_nothing_flows_until_faust_has_gone_back(cluster: Cluster) -> None:
     app = make_app(cluster.settings)
     consumer: Any = app.consumer
