@@ -65,7 +65,9 @@ def alert_ids(folder: Path) -> list[str]:
 
 def test_answers_are_put_into_the_store_and_told_in_either_language(folder: Path, say: Callable[..., str]) -> None:
     first, second, *_ = alert_ids(folder)
-    assert "No alert has been assessed yet." in say("learning")
+    before = say("learning")
+    assert "No alert has been assessed yet." in before
+    assert "None has been acknowledged. Waiting:" in before
     assert "reason" in say("answer", first, "assess", "--assessment", "false-alarm", "--reason", "nope", fine=False)
     assert "this is no answer" in say("answer", first, "acknowledge", "--actor", "x" * 1000, fine=False)
     assert "The alert is acknowledged now." in say("answer", first, "acknowledge", "--actor", "eva")

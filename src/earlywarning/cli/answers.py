@@ -96,9 +96,11 @@ def _print(told: dict[str, Any], settings: Settings, language: Language) -> None
             budget=n(rate.budget),
         )
     )
-    console.print(
-        t("acknowledged", n=waiting.acknowledged, median=n(waiting.median_hours), p90=n(waiting.p90_hours), waiting=waiting.waiting)
-    )
+    if waiting.acknowledged:
+        hours = {"median": n(waiting.median_hours), "p90": n(waiting.p90_hours)}
+        console.print(t("acknowledged", n=waiting.acknowledged, waiting=waiting.waiting, **hours))
+    else:
+        console.print(t("unacknowledged", waiting=waiting.waiting))
     advice: Recommendation = told["recommendation"]
     assessed = max((c.assessed for c in advice.evidence), default=0)
     if not assessed:
