@@ -94,7 +94,7 @@ def test_topics_are_made_as_they_must_be_and_wrong_ones_are_refused(tmp_path: Pa
     assert f"topic {prefix}.alerts has 2 partitions" in said
     assert "cleanup.policy is delete, not compact" in said
     assert "has 2 partitions" in _earlywarning("worker", "--settings", file, fine=False)
-    assert "has 2 partitions" in _earlywarning("desk", "--settings", file, fine=False)
+    assert "has 2 partitions" in _earlywarning("desk", "--port", "0", "--settings", file, fine=False)
 
 
 def test_no_broker_is_said_in_words(tmp_path: Path) -> None:
