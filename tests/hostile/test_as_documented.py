@@ -3,13 +3,12 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.web.conftest import Running, write_town
+from tests.web.conftest import shared as service
 
+__all__ = ["service"]  # the fixture
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -19,15 +18,6 @@ def asked(address: str, *more: str) -> list[str]:
         str(Path(sys.executable).parent / "schemathesis"), "run", f"{address}/openapi.json", "--checks", CHECKS,
         "--generation-deterministic", "--no-color", "--warnings", "off", "--request-timeout", "60", "--continue-on-failure", *more,
     ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("documented")
-    write_town(folder)
-    running = Running(folder)
-    yield running
-    running.stop()
 
 
 def test_every_answer_is_one_that_the_document_names(service: Running, tmp_path: Path) -> None:

@@ -11,18 +11,11 @@ import httpx
 import pytest
 
 from earlywarning.web import serving
-from tests.web.conftest import Running, body, write_town
+from tests.web.conftest import Running, body
+from tests.web.conftest import shared as service
 
+__all__ = ["service"]  # the fixture
 PATIENCE = 3 * serving.HEAD_SECONDS
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("hostile")
-    write_town(folder)
-    running = Running(folder)
-    yield running
-    running.stop()
 
 
 def connect(service: Running) -> socket.socket:

@@ -129,7 +129,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     write_town(folder)
     service = Running(folder)
     yield service
-    service.stop()
+    if service.process.poll() is None:
+        service.stop()
 
 
 def body(number: int | str, **fields: object) -> dict[str, object]:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.testing import TestClient
 
 from earlywarning.core.areas import load_areas, municipality_only
@@ -301,16 +301,17 @@ def test_at_the_root_of_many_municipalities_a_browser_is_shown_their_names_and_a
         assert f'<a href="/{code}/picture">Testby</a>' in door.text
     for file in re.findall(r'(?:href|src)="(/static/[^"]*)"', door.text):
         assert told(file).status_code == 200
-    scope: Any = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
-    shown = front_door(scope, {"1": "Övik", "2": "Ängelholm", "3": "Zinkgruvan", "4": "Åmål", "5": "Ale"}).body.decode()
+    bare: Any = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    shown = front_door(Request(bare), {"1": "Övik", "2": "Ängelholm", "3": "Zinkgruvan", "4": "Åmål", "5": "Ale"}).body.decode()
     assert re.findall(r"picture\">(\w+)", shown) == ["Ale", "Zinkgruvan", "Åmål", "Ängelholm", "Övik"]
-    assert "publicerade" in front_door(scope, {}).body.decode()
+    assert "publicerade" in front_door(Request(bare), {}).body.decode()
     assert "Choose a municipality" in told("/", **PAGE, **{"accept-language": "fr;q=0.9, en-GB, sv"}).text
     assert "Välj kommun" in told("/?language=sv", **PAGE, **{"accept-language": "en"}).text
     lost = told("/nothing/<script>", **PAGE)
     assert (lost.status_code, "Sidan finns inte" in lost.text, "<script>" in lost.text) == (404, True, False)
     assert "script" not in door.headers["content-security-policy"].replace("script-src 'self'", "")
     assert told("/").json() == {"service": "earlywarning", "municipalities": ["0380", CODE]}
+    assert told("/v1/alerts", **PAGE).json()["municipalities"] == ["0380", CODE], "data is data, for a browser too"
     assert told("/nothing").json()["municipalities"] == ["0380", CODE]
     assert told("/static/nothing").status_code == 404
 

@@ -122,7 +122,7 @@ class MailSender:
         has_it = self._taken.get(key, frozenset())
         addresses = [a for a in rendered.addresses if a not in has_it]
         if not addresses:  # those that it was refused to have left the settings
-            del self._taken[key]
+            self._taken.pop(key, None)
             return
         stars = Stars((self._secret,), hidden=rendered.addresses)
         server = self._connected(stars)
@@ -143,8 +143,8 @@ class MailSender:
         self._taken.pop(key, None)
         if refused:
             self._taken[key] = has_it.union(addresses).difference(refused)
-            while len(self._taken) > _MOST_REMEMBERED:
-                del self._taken[next(iter(self._taken))]
+            for oldest in list(self._taken)[:-_MOST_REMEMBERED]:  # other channels' threads change it as well
+                self._taken.pop(oldest, None)
             code, said = _worst(refused)
             raise _refusal(f"{host} refuses {len(refused)} of {len(rendered.addresses)} addresses", code, said, stars)
 

@@ -26,7 +26,7 @@ class _Lines(logging.StreamHandler[TextIO]):
         self._told: dict[tuple[str, str], tuple[float, int]] = {}  # line -> when, and how often it was held back since
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and isinstance(error := record.exc_info[1], OSError):
+        if record.exc_info and isinstance(error := record.exc_info[1], ConnectionError):
             record.msg, record.args = "%s: %s", (record.getMessage(), f"{type(error).__name__}: {error.strerror or error}")
             record.exc_info = record.exc_text = None
         if not record.exc_info:

@@ -4,16 +4,18 @@ Else a browser is shown their names at the root, and a program their codes.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from earlywarning.monitoring import Metrics
 from earlywarning.runtimes.front import Front
 from earlywarning.settings_access import open_problem
 from earlywarning.web.api import make_app
-from earlywarning.web.pages.front_door import Sent, front_door, static_at_the_door, wants_door
+from earlywarning.web.pages.front_door import Sent, front_door, static_at_the_door
+from earlywarning.web.pages.site import wants_page
 
 _OPEN = ("/healthz", "/readyz", "/metrics")
 
@@ -67,17 +69,24 @@ def make_many(
             await _answer(send, 200, page, content_type.encode())
         elif len(fronts) == 1 and (own := of(next(iter(fronts)))) is not None:
             await own(scope, receive, send)
-        elif (file := static_at_the_door(path)) is not None:
-            await _send(send, file)
-        elif wants_door(scope):
-            await _send(send, front_door(scope, {code: front.settings.municipality.name for code, front in fronts.items()}))
-        elif path == "/":
-            await _answer(send, 200, {"service": "earlywarning", "municipalities": sorted(fronts)})
         else:
-            problem = "there is nothing at this address; begin it with the code of a municipality, such as /0380/v1/alerts"
-            await _answer(send, 404, {"problem": problem, "municipalities": sorted(fronts)})
+            await _at_the_door(Request(scope), send, {code: front.settings.municipality.name for code, front in fronts.items()})
 
     return app
+
+
+async def _at_the_door(request: Request[Any, Any, Any], send: Send, names: Mapping[str, str]) -> None:
+    """An address of no municipality. names: by code."""
+    path = str(request.scope["path"])
+    if (file := static_at_the_door(path)) is not None:
+        await _send(send, file)
+    elif wants_page(request):
+        await _send(send, front_door(request, names))
+    elif path == "/":
+        await _answer(send, 200, {"service": "earlywarning", "municipalities": sorted(names)})
+    else:
+        problem = "there is nothing at this address; begin it with the code of a municipality, such as /0380/v1/alerts"
+        await _answer(send, 404, {"problem": problem, "municipalities": sorted(names)})
 
 
 async def _answer(send: Send, status: int, body: object, kind: bytes = b"application/json") -> None:

@@ -1,11 +1,10 @@
 """What a browser is shown at the root of a desk with several municipalities: their names."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
-from urllib.parse import parse_qs
+from typing import Any, NamedTuple
 
 from babel import negotiate_locale
-from litestar.types import Scope
+from litestar import Request
 
 from earlywarning.locale import LANGUAGES, Language
 from earlywarning.locale.pages import page_text
@@ -22,15 +21,10 @@ class Sent(NamedTuple):
     body: bytes
 
 
-def wants_door(scope: Scope) -> bool:
-    """Whether a browser asks, rather than a program."""
-    return scope.get("method") in ("GET", "HEAD") and b"text/html" in dict(scope["headers"]).get(b"accept", b"")
-
-
-def front_door(scope: Scope, names: Mapping[str, str]) -> Sent:
+def front_door(request: Request[Any, Any, Any], names: Mapping[str, str]) -> Sent:
     """The municipalities in the order of their names. names: by code. An address that leads nowhere says so (404)."""
-    language = _language(scope)
-    problem = "" if scope["path"] == "/" else page_text(language, "door", "not_found")
+    language = _language(request)
+    problem = "" if request.scope["path"] == "/" else page_text(language, "door", "not_found")
     ordered = sorted(names.items(), key=lambda item: item[1].casefold().translate(_ALPHABET))
     page = page_of(
         "front_door.html", language, names=ordered, problem=problem, other="en" if language == "sv" else "sv", **linked("")
@@ -48,10 +42,12 @@ def static_at_the_door(path: str) -> Sent | None:
     return None if file is None else Sent(200, [(b"content-type", file.kind.encode())], file.plain)
 
 
-def _language(scope: Scope) -> Language:
+def _language(request: Request[Any, Any, Any]) -> Language:
     """As asked for in the address, else what the browser prefers of Swedish and English, else Swedish."""
-    asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("language", [""])[0]
-    said = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
-    wanted = [asked, *(part.partition(";")[0].strip().replace("-", "_") for part in said.split(","))]
+    said = request.headers.get("accept-language", "")
+    wanted = [
+        request.query_params.get("language", ""),
+        *(part.partition(";")[0].strip().replace("-", "_") for part in said.split(",")),
+    ]
     found = negotiate_locale([w for w in wanted if w], LANGUAGES, sep="_")
     return found if found in LANGUAGES else "sv"
